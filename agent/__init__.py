@@ -1,0 +1,1 @@
+"""The faces of Quickturn: everything that touches a person, a device, a file or a network room."""

@@ -1,0 +1,147 @@
+"""What travels between the stages of a turn.
+
+Frozen values with their units in their names. Media time is counted in samples of the input (`_samples`), process time in
+seconds of the one injected monotonic clock (`_s`); the two are never mixed. "Never happened" is None. This module imports
+nothing of ours and knows no stage.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Pcm = NDArray[np.int16]
+"""Mono PCM, shape (samples,)."""
+
+Clock = Callable[[], float]
+"""Monotonic seconds. In production the running event loop's `time`, in tests a driven one."""
+
+SAMPLE_RATE_HZ = 16_000
+"""The one rate inside the pipeline: what Silero, Whisper and PocketSphinx take."""
+
+
+# ---------------------------------------------------------------- audio in, voice activity
+
+
+@dataclass(frozen=True, slots=True)
+class AudioFrame:
+    """Captured audio at 16 kHz; `start_samples` is the media time of its first sample."""
+
+    pcm: Pcm
+    start_samples: int
+
+    @property
+    def end_samples(self) -> int:
+        """Media time just after its last sample."""
+        return self.start_samples + len(self.pcm)
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechStarted:
+    """Voice began; `at_samples` is the start of the first voiced window."""
+
+    at_samples: int
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechStopped:
+    """Voice paused, for now or for good; `at_samples` is the end of the last voiced window."""
+
+    at_samples: int
+
+
+Heard = AudioFrame | SpeechStarted | SpeechStopped
+"""What a speech-to-text stage listens to."""
+
+
+# ---------------------------------------------------------------- transcripts
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """A word with its media time."""
+
+    text: str
+    start_samples: int
+    end_samples: int
+
+
+@dataclass(frozen=True, slots=True)
+class Transcript:
+    """What the user said so far in this turn.
+
+    `text` is all of it and `stable_text` the leading part that is not expected to change any more. `is_final` marks a decode of
+    everything up to a `SpeechStopped`; speech that resumes afterwards brings further transcripts, each holding the whole turn.
+    `audio_end_samples` is how far it has listened; `started_s` and `ready_s` bound the decode in process time.
+    """
+
+    text: str
+    stable_text: str
+    is_final: bool
+    audio_end_samples: int
+    started_s: float
+    ready_s: float
+    words: tuple[Word, ...] = ()
+
+
+# ---------------------------------------------------------------- the LLM
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCall:
+    """A function the model wants called; `arguments_json` is verbatim and not yet validated."""
+
+    call_id: str
+    name: str
+    arguments_json: str
+
+
+@dataclass(frozen=True, slots=True)
+class ChatMessage:
+    """One message of a Chat Completions conversation. `role` is system, user, assistant or tool."""
+
+    role: str
+    text: str
+    tool_calls: tuple[ToolCall, ...] = ()
+    tool_call_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ToolSpec:
+    """A function offered to the model; `parameters` is a JSON schema."""
+
+    name: str
+    description: str
+    parameters: dict[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class TextDelta:
+    """Answer text: the only kind that is spoken and that counts as a first token."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReasoningDelta:
+    """The model thinking aloud; never spoken, never a first token."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """The provider's own token count, sent once at the end of a stream; None where it told nothing.
+
+    `completion_tokens` includes `reasoning_tokens`.
+    """
+
+    prompt_tokens: int | None
+    completion_tokens: int | None
+    reasoning_tokens: int | None = None
+    cached_tokens: int | None = None
+
+
+ChatEvent = TextDelta | ReasoningDelta | ToolCall | Usage
+"""What a Chat Completions stream yields; a `ToolCall` comes whole, once its last chunk has arrived."""

@@ -1,0 +1,17 @@
+"""Text to speech: one file per engine behind one Protocol. It knows nothing of turns, sentences or devices."""
+
+from collections.abc import AsyncIterator
+from typing import Protocol
+
+from pipelines.events import Pcm
+
+
+class TextToSpeech(Protocol):
+    """A speech synthesizer; `sample_rate_hz` is the rate of the PCM that it yields."""
+
+    name: str
+    sample_rate_hz: int
+
+    def synthesize(self, text: str) -> AsyncIterator[Pcm]:
+        """Yield the PCM of one speakable unit in pieces as they are ready; nothing for text without sound. Raises StageError."""
+        ...
