@@ -1,6 +1,6 @@
 """The LLM side: the chat stream, the provider catalogue, the pacer. It knows nothing of audio."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from typing import Protocol
 
 from pipelines.events import ChatEvent, ChatMessage, ToolSpec
@@ -11,7 +11,7 @@ class ChatModel(Protocol):
 
     name: str
 
-    def stream(self, messages: Sequence[ChatMessage], tools: Sequence[ToolSpec] = ()) -> AsyncIterator[ChatEvent]:
+    def stream(self, messages: Sequence[ChatMessage], tools: Sequence[ToolSpec] = ()) -> AsyncGenerator[ChatEvent]:
         """Send one request and yield what comes back; closing the iterator cancels the request. Raises LLMError."""
         ...
 

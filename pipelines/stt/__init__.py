@@ -1,6 +1,6 @@
 """Speech to text: one file per engine behind one Protocol. It knows nothing of turns or endpointing."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Protocol
 
 from pipelines.events import Heard, Transcript
@@ -17,6 +17,6 @@ class SpeechToText(Protocol):
 
     name: str
 
-    def transcribe(self, heard: AsyncIterator[Heard]) -> AsyncIterator[Transcript]:
+    def transcribe(self, heard: AsyncIterator[Heard]) -> AsyncGenerator[Transcript]:
         """Yield growing partial transcripts, and a final one for each pause."""
         ...

@@ -1,6 +1,6 @@
 """Text to speech: one file per engine behind one Protocol. It knows nothing of turns, sentences or devices."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import Protocol
 
 from pipelines.events import Pcm
@@ -12,6 +12,6 @@ class TextToSpeech(Protocol):
     name: str
     sample_rate_hz: int
 
-    def synthesize(self, text: str) -> AsyncIterator[Pcm]:
+    def synthesize(self, text: str) -> AsyncGenerator[Pcm]:
         """Yield the PCM of one speakable unit in pieces as they are ready; nothing for text without sound. Raises StageError."""
         ...

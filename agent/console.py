@@ -1,0 +1,122 @@
+"""What a run prints for people: progress while it works, tables and one sentence when it is done. All of it goes to the console given."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, Protocol
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+
+class Advance(Protocol):
+    """Tells the progress bar that one more is done."""
+
+    def __call__(self, what: str) -> None:
+        """`what` has just been done."""
+        ...
+
+
+@contextmanager
+def progress(console: Console, title: str, total: int) -> Iterator[Advance]:
+    """A progress bar on stderr; plain lines of nothing where that is no terminal."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task(title, total=total)
+
+        def advance(what: str) -> None:
+            bar.update(task, advance=1, description=f"{title} · {what}")
+
+        yield advance
+
+
+def label(llm: str, *, simulated: bool) -> str:
+    """An LLM's name, saying so where it is the pacer."""
+    return f"{llm} (simulated)" if simulated else llm
+
+
+def grid(rows: Sequence[Mapping[str, Any]]) -> Table:
+    """Modes x LLMs: p50 and p95 turn latency, the LLM leg, what speculation saved."""
+    table = Table(title="turn latency: end of the user's speech to first audible sample, ms", title_justify="left")
+    for name in ("mode", "LLM"):
+        table.add_column(name)
+    for name in ("p50", "p95", "n", "LLM leg", "saved", "vs. first LLM"):
+        table.add_column(name, justify="right")
+    last = None
+    for row in rows:
+        if last not in (None, row["mode"]):
+            table.add_section()
+        mode = row["mode"] if row["mode"] != last else ""
+        last = row["mode"]
+        table.add_row(
+            mode,
+            label(row["llm"], simulated=row["simulated"]),
+            _number(row["p50_ms"]),
+            _number(row["p95_ms"]),
+            str(row["n"]),
+            _number(row["llm_leg_ms"]),
+            _number(row["saved_ms"]) if row["mode"] == "speculative" else "–",
+            _difference(row),
+        )
+    return table
+
+
+def turns_table(turns: Sequence[Mapping[str, Any]]) -> Table:
+    """A line a turn: what was heard, what was answered, and how long it took."""
+    table = Table(title="turns", title_justify="left")
+    for name, justify in (("recording", "left"), ("heard", "left"), ("outcome", "left"), ("latency ms", "right")):
+        table.add_column(name, justify=justify)  # type: ignore[arg-type]  # rich's literal type, from a loop
+    for turn in turns:
+        outcome = turn["outcome"] + (" (cut in)" if turn.get("false_cut_in") else "")
+        table.add_row(turn["recording"], turn["transcript"], outcome, _number(turn["turn_latency_ms"]))
+    return table
+
+
+def shares(rows: Sequence[Mapping[str, Any]]) -> Table:
+    """The critical path by stage: mean ms of each LLM and mode."""
+    stages = list(dict.fromkeys(stage for row in rows for stage in row["shares_ms"]))
+    table = Table(title="critical path, mean ms a stage", title_justify="left")
+    table.add_column("LLM")
+    table.add_column("mode")
+    for stage in stages:
+        table.add_column(stage, justify="right")
+    for row in rows:
+        name = label(row["llm"], simulated=row["simulated"])
+        table.add_row(name, row["mode"], *(_number(row["shares_ms"].get(stage, 0.0)) for stage in stages))
+    return table
+
+
+def summary_lines(summary: Mapping[str, Any]) -> list[str]:
+    """The run in a few plain lines."""
+    latency, ledger = summary["turn_latency_ms"], summary["speculation"]
+    lines = [
+        f"turn latency p50 {_number(latency['p50'])} ms, p95 {_number(latency['p95'])} ms, n = {latency['n']}; "
+        f"endpointing delay p50 {_number(summary['endpointing_ms']['p50'])} ms",
+        f"outcomes: {', '.join(f'{n} {name}' for name, n in summary['outcomes'].items())}; "
+        f"false cut-ins: {summary['false_cut_ins']}",
+        f"overhead p50 {summary['overhead_ms']['p50']} ms, p99 {summary['overhead_ms']['p99']} ms; "
+        f"event-loop lag p99 {summary['event_loop_lag_ms']['p99']} ms",
+    ]
+    if summary["wer"] is not None:
+        unseen = summary["wer_unseen_voice"]
+        beside = "" if unseen is None else f" (a voice it never heard: {unseen:.1%})"
+        lines.append(f"word error rate {summary['wer']:.1%}{beside}")
+    if ledger["requests"]:
+        lines.append(
+            f"speculation: {ledger['hits']} of {ledger['turns']} turns hit, {ledger['requests']} requests, "
+            f"{ledger['discards']} discarded, {ledger['wasted_tokens']} tokens wasted"
+        )
+    return lines
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None else f"{value:.0f}"
+
+
+def _difference(row: Mapping[str, Any]) -> str:
+    if row["delta_ms"] is None:
+        return "–"
+    low, high = row["ci95_ms"]
+    if low <= 0 <= high:
+        return "no difference seen"
+    return f"{row['delta_ms']:+.0f} ({low:+.0f} to {high:+.0f})"

@@ -1,0 +1,50 @@
+"""`quickturn demo`: the main job on a fresh machine, with no key, no device and no download.
+
+The shipped questions go through real speech recognition, a real HTTP stream and real synthesis, in the three modes and at four LLM
+speeds; only the LLM is simulated, and says so.
+"""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from agent.config import Config
+from agent.measure import Measured, Measurement
+from agent.output_folder import read_wav, write_wav
+from agent.recordings import Recording, shipped
+from pipelines.events import SAMPLE_RATE_HZ, Pcm
+from pipelines.turn import Mode
+
+LLMS = ("sim/gpu-cloud-70b", "sim/gpu-cloud-8b", "sim/cerebras-llama3.1-70b", "sim/cerebras-llama3.1-8b")
+QUESTIONS = 5
+"""How many of the shipped questions: sixty replays in real time, four at a time, fit into 100 s."""
+
+
+WHAT_IS_REAL = (
+    "Real: speech recognition, HTTP stream, synthesis, timing. Simulated: the LLMs' speed (the pacer). The embedded recogniser is a "
+    "small one that knows this demo's domain and synthetic voices; `quickturn fetch whisper:base.en` brings one for open speech."
+)
+
+
+def measurement(config: Config, out: Path, lanes: int) -> Measurement:
+    """The grid: three modes, four LLM speeds, the shortest of the shipped questions. Engines are the embedded ones."""
+    questions = sorted(shipped("question_short"), key=lambda recording: len(recording.pcm))[:QUESTIONS]
+    config = replace(config, agent=replace(config.agent, stt="embedded", tts="embedded"))
+    return Measurement(config, questions, LLMS, tuple(Mode), title="Quickturn demo", lanes=lanes, out=out)
+
+
+def before_and_after(measured: Measured, question: Recording, out: Path) -> Path:
+    """One WAV to listen to: a question answered the slow way, a second of silence, and the same answered the fast way."""
+    slow, fast = (
+        _conversation(measured, question.name, llm, mode)
+        for llm, mode in ((LLMS[0], Mode.SEQUENTIAL), (LLMS[-1], Mode.SPECULATIVE))
+    )
+    pause = np.zeros((SAMPLE_RATE_HZ, 2), np.int16)
+    return write_wav(out / "before-and-after.wav", np.concatenate([slow, pause, fast]))
+
+
+def _conversation(measured: Measured, recording: str, llm: str, mode: Mode) -> Pcm:
+    wanted = f"{recording}.{llm.replace('/', '-')}.{mode.value}.wav"
+    path = next(path for _, path in measured.wavs if path.name == wanted)
+    return read_wav(path)

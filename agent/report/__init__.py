@@ -1,0 +1,51 @@
+"""A run as a page and as pictures: where the milliseconds of every turn went.
+
+It reads the trace's objects (plain mappings, the JSON contract) and knows nothing of how they were measured.
+
+    __init__.py   the three things that callers use
+    stages.py     the words of the report: stages with their fixed colours, the glossary
+    findings.py   what the run says: the headline, the levers, the ledger
+    waterfall.py  one turn as bars on a time axis
+    figures.py    the page's charts over all turns: grid, stacked critical path, distribution
+    page.py       the page itself, from page.html.j2, page.css and page.js
+    pictures.py   the same charts as SVG and PNG files, through altair
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from agent.report.findings import headline
+
+__all__ = ["headline", "write_pictures", "write_report"]
+
+
+def write_report(
+    path: Path,
+    session: Mapping[str, Any],
+    turns: Sequence[Mapping[str, Any]],
+    rows: Sequence[Mapping[str, Any]],
+    *,
+    title: str,
+    audio: Sequence[tuple[str, Path]] = (),
+) -> None:
+    """Write one self-contained HTML file that needs no network.
+
+    `session` and `turns` are the trace's lines, `rows` the summary per LLM and mode as `compare --json` prints them.
+    `audio` are labelled files, linked relative to the page. Raises InputError if the file cannot be written.
+    """
+    from agent.report.page import write_page
+
+    write_page(path, session, turns, rows, title=title, audio=audio)
+
+
+def write_pictures(
+    directory: Path, turns: Sequence[Mapping[str, Any]], rows: Sequence[Mapping[str, Any]]
+) -> list[Path]:
+    """Write the grid, the stacked critical path, one waterfall and the distribution, each as SVG and PNG.
+
+    A picture without data is left out. Returns the files written. Raises InputError if one cannot be written.
+    """
+    from agent.report.pictures import write_all
+
+    return write_all(directory, turns, rows)

@@ -1,0 +1,223 @@
+"""One turn as bars on a time axis whose 0 is the true end of the user's speech.
+
+Pure geometry: it turns the trace's spans and critical path into lanes with positions in percent of the axis. It
+knows no HTML.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from agent.report.findings import milliseconds
+from agent.report.stages import CONTEXT, stage
+
+Span = Mapping[str, Any]
+Kind = Literal["hidden", "critical", "discarded", "context"]
+
+TILING_TOLERANCE_MS = 1.0
+"""How far the sum of the critical path may lie from the turn latency (DESIGN 4)."""
+
+_CONTEXT_KEYS = frozenset(item.key for item in CONTEXT)
+
+
+@dataclass(frozen=True, slots=True)
+class Axis:
+    """The part of the time line that is shown, in ms."""
+
+    start_ms: float
+    end_ms: float
+
+    def percent(self, at_ms: float) -> float:
+        """Where a moment lies on the axis, 0 to 100; what lies outside sits on the edge."""
+        share = (at_ms - self.start_ms) / (self.end_ms - self.start_ms)
+        return round(100 * min(1.0, max(0.0, share)), 2)
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """A stretch of work; `cut_left` and `cut_right` say that it goes on beyond the axis."""
+
+    kind: Kind
+    left: float
+    width: float
+    cut_left: bool
+    cut_right: bool
+    tip: str
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """A row of the waterfall: one span, or several hidden ones of a kind that follow one another (`count`)."""
+
+    stage: str
+    label: str
+    count: int
+    kind: Kind
+    bars: tuple[Bar, ...]
+    start_ms: float
+    end_ms: float
+    busy_ms: float
+    critical_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A piece of the critical path."""
+
+    stage: str
+    ms: float
+    left: float
+    width: float
+
+
+@dataclass(frozen=True, slots=True)
+class Waterfall:
+    """A drawn turn.
+
+    `ticks` hold position, label and whether the tick stays where there is room for half of them only. `gap_ms` is the
+    turn latency less the sum of its segments, None where nothing became audible.
+    """
+
+    lanes: tuple[Lane, ...]
+    segments: tuple[Segment, ...]
+    ticks: tuple[tuple[float, str, bool], ...]
+    zero: float
+    audible: float | None
+    sum_ms: float
+    latency_ms: float | None
+    gap_ms: float | None
+
+    @property
+    def tiles(self) -> bool:
+        """Whether the critical path sums to the turn latency."""
+        return self.gap_ms is None or abs(self.gap_ms) <= TILING_TOLERANCE_MS
+
+
+def waterfall(turn: Mapping[str, Any]) -> Waterfall:
+    """Lay out one turn of a trace."""
+    spans: list[Span] = sorted(turn.get("spans") or (), key=lambda span: float(span["start_ms"]))
+    path: Sequence[Mapping[str, Any]] = turn.get("critical_path") or ()
+    latency = turn.get("turn_latency_ms")
+    axis = time_axis(spans, latency)
+    total = sum(float(segment["ms"]) for segment in path)
+    return Waterfall(
+        lanes=tuple(_lane(group, path, axis) for group in _group(spans)),
+        segments=tuple(_segment(segment, axis) for segment in path),
+        ticks=_ticks(axis),
+        zero=axis.percent(0),
+        audible=None if latency is None else axis.percent(latency),
+        sum_ms=total,
+        latency_ms=latency,
+        gap_ms=None if latency is None else latency - total,
+    )
+
+
+def time_axis(spans: Sequence[Span], latency_ms: float | None) -> Axis:
+    """From the first work that is not too long before the end of speech to a little after the first audible sample.
+
+    An utterance or an answer of many seconds would squeeze the part that the reader came for, so both are cut.
+    """
+    work = [span for span in spans if span["stage"] not in _CONTEXT_KEYS]
+    end = latency_ms or max((float(span["end_ms"]) for span in work), default=0.0)
+    end = max(end, 100.0)
+    earliest = min((float(span["start_ms"]) for span in work), default=0.0)
+    return Axis(-min(max(-1.06 * earliest, 0.15 * end), 1.5 * end), 1.18 * end)
+
+
+def _ticks(axis: Axis) -> tuple[tuple[float, str, bool], ...]:
+    """About eight round moments, 0 among them."""
+    rough = (axis.end_ms - axis.start_ms) / 8
+    magnitude = 10 ** (len(str(int(rough))) - 1)
+    step = next(factor * magnitude for factor in (1, 2, 5, 10) if factor * magnitude >= rough)
+    numbers = range(math.ceil(axis.start_ms / step), math.floor(axis.end_ms / step) + 1)
+    return tuple((axis.percent(step * number), f"{step * number:,}", number % 2 == 0) for number in numbers)
+
+
+def _group(spans: Sequence[Span]) -> list[list[Span]]:
+    """Hidden spans of one stage and name that follow one another share a lane; everything else has its own."""
+    groups: list[list[Span]] = []
+    open_group: dict[tuple[str, str], list[Span]] = {}
+    for span in spans:
+        key = (str(span["stage"]), _stem(span))
+        group = open_group.get(key)
+        if _kind(span) != "hidden":
+            groups.append([span])
+        elif group and span["start_ms"] >= group[-1]["end_ms"]:
+            group.append(span)
+        else:
+            open_group[key] = [span]
+            groups.append(open_group[key])
+    return sorted(groups, key=_lane_order)
+
+
+def _stem(span: Span) -> str:
+    """The label without its number: `partial decode 7` and `partial decode 8` are the same kind of work."""
+    return str(span.get("label") or "").rstrip(" #0123456789")
+
+
+def _lane_order(group: Sequence[Span]) -> tuple[int, float]:
+    """The user's speech on top, the agent's at the bottom, work between them by its start."""
+    place = {"speech": 0, "agent_speech": 2}.get(str(group[0]["stage"]), 1)
+    return place, float(group[0]["start_ms"])
+
+
+def _label(span: Span) -> str:
+    """What tells this span from others of its stage; empty where that is the stage's name again."""
+    label = str(span.get("label") or "")
+    return (
+        "" if label.casefold() in (str(span["stage"]).casefold(), stage(str(span["stage"])).name.casefold()) else label
+    )
+
+
+def _kind(span: Span) -> Kind:
+    if span["stage"] in _CONTEXT_KEYS:
+        return "context"
+    if span.get("discarded"):
+        return "discarded"
+    return "critical" if (span.get("critical_ms") or 0) > 0 else "hidden"
+
+
+def _lane(group: Sequence[Span], path: Sequence[Mapping[str, Any]], axis: Axis) -> Lane:
+    first = group[0]
+    kind = _kind(first)
+    bars = [_bar(span, kind if kind != "critical" else "hidden", axis) for span in group]
+    if kind == "critical":
+        bars += [_bar(part, "critical", axis) for part in _critical_parts(first, path)]
+    return Lane(
+        stage=str(first["stage"]),
+        label=_stem(first) if len(group) > 1 else _label(first),
+        count=len(group),
+        kind=kind,
+        bars=tuple(bar for bar in bars if bar is not None),
+        start_ms=float(first["start_ms"]),
+        end_ms=float(group[-1]["end_ms"]),
+        busy_ms=sum(float(span["end_ms"]) - float(span["start_ms"]) for span in group),
+        critical_ms=sum(float(span.get("critical_ms") or 0) for span in group),
+    )
+
+
+def _critical_parts(span: Span, path: Sequence[Mapping[str, Any]]) -> list[Span]:
+    """The stretches of this span that the critical path runs along."""
+    parts: list[Span] = []
+    for segment in path:
+        start = max(float(span["start_ms"]), float(segment["start_ms"]))
+        end = min(float(span["end_ms"]), float(segment["end_ms"]))
+        if segment["stage"] == span["stage"] and end > start:
+            parts.append({"label": "on the critical path", "start_ms": start, "end_ms": end})
+    return parts
+
+
+def _bar(span: Span, kind: Kind, axis: Axis) -> Bar | None:
+    """None where the whole stretch lies outside the axis."""
+    start, end = float(span["start_ms"]), float(span["end_ms"])
+    if end < axis.start_ms or start > axis.end_ms:
+        return None
+    left, right = axis.percent(start), axis.percent(end)
+    tip = f"{span.get('label') or span.get('stage')}: {milliseconds(end - start)} ms, from {start:,.0f} to {end:,.0f}"
+    return Bar(kind, left, round(right - left, 2), start < axis.start_ms, end > axis.end_ms, tip)
+
+
+def _segment(segment: Mapping[str, Any], axis: Axis) -> Segment:
+    left, right = axis.percent(float(segment["start_ms"])), axis.percent(float(segment["end_ms"]))
+    return Segment(str(segment["stage"]), float(segment["ms"]), left, round(right - left, 2))

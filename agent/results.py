@@ -1,0 +1,180 @@
+"""The documents of a run: a turn's, the summary, the rows of a comparison. It computes and knows no file, terminal or chart.
+
+Percentiles are over completed turns only: interrupted, tool and failed turns are counted beside them (DESIGN of the trace).
+"""
+
+import os
+import platform
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from agent.replay import Replayed, ReplayedTurn
+from agent.rig import Rig
+from pipelines.stt.wer import normalise, word_error_rate
+from pipelines.trace import turn_document
+from pipelines.turn import Mode, Outcome
+
+Document = dict[str, Any]
+_RESAMPLES = 2_000
+
+
+def turn_documents(replayed: Replayed, rig: Rig, llm: str, mode: Mode) -> list[Document]:
+    """One document a turn, and one for a recording in which nobody spoke to the agent."""
+    recording, model = replayed.recording, rig.models[llm].endpoint.model
+    names = {"mode": mode.value, "llm": llm, "simulated": rig.models[llm].endpoint.simulated}
+    engines = {"stt": rig.stt.name, "tts": rig.tts.name}
+    about: Document = {"recording": recording.name, "kind": recording.kind, "seen_voice": recording.seen_voice}
+    said = [_with_reference(turn, turn_document(turn.trace, model), recording.labelled) for turn in replayed.turns]
+    if not said:
+        said = [{"outcome": Outcome.NO_SPEECH.value, "transcript": "", "reference": None, "turn_latency_ms": None}]
+    return [{**about, **names, **engines, **document, "labelled": recording.labelled} for document in said]
+
+
+def _with_reference(turn: ReplayedTurn, document: Document, labelled: bool) -> Document:
+    reference = turn.label.text if turn.label else None
+    cut = turn.false_cut_in or document["outcome"] == Outcome.INTERRUPTED
+    scored = labelled and reference is not None and not (cut and turn.trace.finished.turn.ended is None)
+    return {
+        **document,
+        "reference": reference,
+        "wer": round(word_error_rate(reference, document["transcript"]), 4) if scored and reference else None,
+        "false_cut_in": turn.false_cut_in,
+    }
+
+
+def summarise(turns: Sequence[Mapping[str, Any]], loop_lag_ms: Sequence[float]) -> Document:
+    """Percentiles, error counts and the invariants of a run."""
+    completed = [t for t in turns if t["outcome"] == Outcome.COMPLETED and t["turn_latency_ms"] is not None]
+    heard = [t for t in turns if t.get("wer") is not None]
+    return {
+        "turn_latency_ms": percentiles([t["turn_latency_ms"] for t in completed]),
+        "endpointing_ms": percentiles([t["stages"]["endpointing_ms"] for t in completed]),
+        "overhead_ms": percentiles([share_ms(t, "overhead") for t in completed]),
+        "event_loop_lag_ms": percentiles(loop_lag_ms),
+        "wer": _pooled_wer([t for t in heard if t["seen_voice"]]),
+        "wer_unseen_voice": _pooled_wer([t for t in heard if not t["seen_voice"]]),
+        "outcomes": {o.value: n for o in Outcome if (n := sum(t["outcome"] == o for t in turns))},
+        "false_cut_ins": sum(bool(t.get("false_cut_in")) for t in turns),
+        "starved_ms": round(sum(t.get("starved_ms") or 0.0 for t in turns), 1),
+        "speculation": _ledger(completed),
+        "cost_usd": _total_cost(turns),
+    }
+
+
+def _pooled_wer(turns: Sequence[Mapping[str, Any]]) -> float | None:
+    if not turns:
+        return None
+    return round(word_error_rate([t["reference"] for t in turns], [t["transcript"] for t in turns]), 4)
+
+
+def _ledger(turns: Sequence[Mapping[str, Any]]) -> Document:
+    entries = [t["speculation"] for t in turns]
+    return {
+        "turns": len(entries),
+        "hits": sum(e["hit"] for e in entries),
+        "requests": sum(e["requests"] for e in entries),
+        "discards": sum(e["discards"] for e in entries),
+        "saved_ms": percentiles([e["saved_ms"] for e in entries if e["hit"]]),
+        "wasted_tokens": sum(e["wasted_tokens"] for e in entries),
+    }
+
+
+def _total_cost(turns: Iterable[Mapping[str, Any]]) -> float | None:
+    """Dollars for answers and discarded speculation together; None as soon as one price is unknown."""
+    costs = [c for t in turns if t.get("usage") for c in (t["usage"]["cost_usd"], t["speculation"]["wasted_cost_usd"])]
+    return None if any(c is None for c in costs) else round(sum(costs), 8)
+
+
+def percentiles(values: Sequence[float | None]) -> Document:
+    """`p50`, `p95`, `p99` with linear interpolation, and `n`; None where there is nothing to count."""
+    known = [v for v in values if v is not None]
+    if not known:
+        return {"p50": None, "p95": None, "p99": None, "n": 0}
+    p50, p95, p99 = (round(float(p), 2) for p in np.percentile(known, [50, 95, 99]))
+    return {"p50": p50, "p95": p95, "p99": p99, "n": len(known)}
+
+
+def share_ms(turn: Mapping[str, Any], stage: str) -> float:
+    """A stage's part of a turn's critical path."""
+    return sum(segment["ms"] for segment in turn["critical_path"] if segment["stage"] == stage)
+
+
+# ---------------------------------------------------------------- comparison
+
+
+def rows(turns: Sequence[Mapping[str, Any]], baseline: str) -> list[Document]:
+    """A row for each LLM and mode; `delta_ms` is against the LLM `baseline` in the same mode, turn by turn.
+
+    `ci95_ms` bounds the median of those differences by the percentile bootstrap (Efron 1979, 2,000 resamples, fixed seed).
+    """
+    cells: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
+    for turn in turns:
+        cells.setdefault((turn["llm"], turn["mode"]), []).append(turn)
+    return [_row(llm, mode, cell, cells.get((baseline, mode), [])) for (llm, mode), cell in cells.items()]
+
+
+def _row(llm: str, mode: str, cell: Sequence[Mapping[str, Any]], baseline: Sequence[Mapping[str, Any]]) -> Document:
+    completed = [t for t in cell if t["outcome"] == Outcome.COMPLETED and t["turn_latency_ms"] is not None]
+    latency = percentiles([t["turn_latency_ms"] for t in completed])
+    stages = dict.fromkeys(s["stage"] for t in completed for s in t["critical_path"])
+    delta, interval = _paired(completed, baseline)
+    ledger = _ledger(completed)
+    return {
+        "llm": llm,
+        "mode": mode,
+        "simulated": any(t["simulated"] for t in cell),
+        "p50_ms": latency["p50"],
+        "p95_ms": latency["p95"],
+        "n": latency["n"],
+        "shares_ms": {s: round(float(np.mean([share_ms(t, s) for t in completed])), 2) for s in stages},
+        "llm_leg_ms": percentiles([t["llm_leg_ms"] for t in completed])["p50"],
+        "saved_ms": percentiles([t["speculation"]["saved_ms"] for t in completed])["p50"],
+        "hits": ledger["hits"],
+        "requests": ledger["requests"],
+        "wasted_tokens": ledger["wasted_tokens"],
+        "cost_usd": _total_cost(cell),
+        "delta_ms": delta,
+        "ci95_ms": interval,
+        "failed": sum(t["outcome"] == Outcome.FAILED for t in cell),
+    }
+
+
+def _paired(
+    turns: Sequence[Mapping[str, Any]], baseline: Sequence[Mapping[str, Any]]
+) -> tuple[float | None, list[float] | None]:
+    """The median difference over turns that both have, and its interval; (None, None) for the baseline itself."""
+    reference = {key: t["turn_latency_ms"] for key, t in _numbered(baseline) if t["turn_latency_ms"] is not None}
+    differences = [t["turn_latency_ms"] - reference[key] for key, t in _numbered(turns) if key in reference]
+    if not differences or (turns and baseline and turns[0]["llm"] == baseline[0]["llm"]):
+        return None, None
+    drawn = np.random.default_rng(0).choice(differences, (_RESAMPLES, len(differences)))
+    low, high = np.percentile(np.median(drawn, axis=1), [2.5, 97.5])
+    return round(float(np.median(differences)), 2), [round(float(low), 2), round(float(high), 2)]
+
+
+def _numbered(turns: Iterable[Mapping[str, Any]]) -> list[tuple[tuple[str, str, int], Mapping[str, Any]]]:
+    """Turns by what they answer: the recording, its reference, and the how-many-eth time that was replayed."""
+    seen: dict[tuple[str, str], int] = {}
+    numbered = []
+    for turn in turns:
+        if turn["outcome"] != Outcome.COMPLETED:
+            continue
+        key = (turn["recording"], normalise(turn.get("reference") or turn["transcript"]))
+        seen[key] = seen.get(key, 0) + 1
+        numbered.append(((*key, seen[key]), turn))
+    return numbered
+
+
+# ---------------------------------------------------------------- the session line
+
+
+def machine() -> Document:
+    """What the run ran on."""
+    return {
+        "system": platform.platform(),
+        "processor": platform.machine(),
+        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "python": platform.python_version(),
+    }

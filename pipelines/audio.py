@@ -1,0 +1,69 @@
+"""Arithmetic on PCM: level, the first audible sample, resampling, media time. It knows no file, device or stage."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipelines.events import SAMPLE_RATE_HZ, Clock, Pcm
+
+FULL_SCALE = 32_768.0
+AUDIBLE_DBFS = -50.0
+"""Below this level nobody hears speech begin in an ordinary room; Piper's leading silence lies under -70."""
+_LEVEL_WINDOW_MS = 5
+
+
+def to_float(pcm: Pcm) -> NDArray[np.float32]:
+    """Shape kept, values in [-1, 1): what the models take."""
+    return pcm.astype(np.float32) / np.float32(FULL_SCALE)
+
+
+def level_dbfs(pcm: Pcm) -> float:
+    """RMS level in dB relative to a full-scale square wave; -inf for digital silence or no samples."""
+    if not len(pcm):
+        return float("-inf")
+    mean_square = float(np.mean(np.square(to_float(pcm), dtype=np.float64)))
+    return 10 * float(np.log10(mean_square)) if mean_square else float("-inf")
+
+
+def first_audible_sample(pcm: Pcm, sample_rate_hz: int) -> int | None:
+    """Index of the start of the first 5 ms window whose RMS level exceeds `AUDIBLE_DBFS`; None if there is none."""
+    window = sample_rate_hz * _LEVEL_WINDOW_MS // 1000
+    whole = len(pcm) // window * window
+    if not whole:
+        return None
+    power = np.mean(np.square(to_float(pcm[:whole]).reshape(-1, window)), axis=1)
+    loud = np.flatnonzero(power > 10 ** (AUDIBLE_DBFS / 10))
+    return int(loud[0]) * window if len(loud) else None
+
+
+def resample(pcm: Pcm, from_hz: int, to_hz: int) -> Pcm:
+    """The whole of a signal at another rate (soxr, high quality); its length scales with the rates."""
+    if from_hz == to_hz:
+        return pcm
+    import soxr
+
+    resampled: Pcm = soxr.resample(pcm, from_hz, to_hz)
+    return resampled
+
+
+class MediaClock:
+    """Maps media time (samples of the input) to process time (seconds of the clock).
+
+    A frame cannot arrive before its last sample was captured, so the earliest arrival relative to media time, over all frames,
+    is the best estimate of the stream's origin; late deliveries do not move it.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._origin_s: float | None = None
+
+    def frame_arrived(self, end_samples: int) -> None:
+        """Note that all samples before `end_samples` are here now."""
+        origin_s = self._clock() - end_samples / SAMPLE_RATE_HZ
+        if self._origin_s is None or origin_s < self._origin_s:
+            self._origin_s = origin_s
+
+    def process_time_s(self, samples: int) -> float:
+        """When the sample at this media time was captured."""
+        if self._origin_s is None:
+            raise ValueError("no frame has arrived yet, so media time has no origin")
+        return self._origin_s + samples / SAMPLE_RATE_HZ

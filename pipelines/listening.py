@@ -1,0 +1,240 @@
+"""The ear: audio frames -> utterances, each a stream of transcripts that ends when the turn is over.
+
+It joins voice activity, speech to text and endpointing. It knows nothing of the LLM, of answers or of who is listening.
+
+Lifecycle: `SpeechStarted` opens an utterance and hands it to the session at once (it may be a barge-in); its recogniser runs as
+one task of the ear's own TaskGroup; the utterance closes with exactly one `TurnEnded` or `HearingFailed`.
+"""
+
+import logging
+from asyncio import TaskGroup
+from collections import deque
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from dataclasses import dataclass
+
+import anyio
+from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
+
+from pipelines.audio import MediaClock
+from pipelines.endpointing import EndpointingSettings, silence_needed_ms
+from pipelines.errors import QuickturnError, StageError
+from pipelines.events import SAMPLE_RATE_HZ, AudioFrame, Clock, Heard, SpeechStarted, SpeechStopped, Transcript
+from pipelines.stt import SpeechToText
+from pipelines.vad import VoiceActivity
+
+log = logging.getLogger(__name__)
+
+_PRE_ROLL_SAMPLES = SAMPLE_RATE_HZ * 3 // 10  # soft onsets begin before the voice activity is sure of them
+_HEARD_BOUND = 60_000  # frames for the recogniser: ten minutes of 10 ms; only the sequential mode lets them wait at all
+_UPDATES_BOUND = (
+    256  # transcripts waiting for the turn: ten times what a recogniser makes while a turn is being cancelled
+)
+
+
+@dataclass(frozen=True, slots=True)
+class TurnEnded:
+    """The user has finished. `transcript` is final; the marks are process time.
+
+    `speech_end_s` is the end of the last voiced window, `paused_s` when that was noticed, `endpoint_s` when the silence had
+    lasted long enough for these words. The transcript may have come later still: then the recogniser was the wait.
+    """
+
+    transcript: Transcript
+    speech_end_s: float
+    paused_s: float
+    endpoint_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class HearingFailed:
+    """The recogniser broke; the utterance cannot be answered."""
+
+    error: QuickturnError
+
+
+Update = Transcript | TurnEnded | HearingFailed
+
+
+class Utterance:
+    """One stretch of the user's speech: iterate it for its transcripts and, last, its `TurnEnded` or `HearingFailed`."""
+
+    def __init__(self, started_samples: int) -> None:
+        self.started_samples = started_samples
+        self._send: MemoryObjectSendStream[Update]
+        self._updates: MemoryObjectReceiveStream[Update]
+        self._send, self._updates = anyio.create_memory_object_stream[Update](_UPDATES_BOUND)
+
+    def __aiter__(self) -> AsyncIterator[Update]:
+        return self._updates
+
+    def close(self) -> None:
+        """Listen no further: what still comes is dropped."""
+        self._updates.close()
+
+    def tell(self, update: Update) -> None:
+        """Pass an update on; a turn that was cancelled no longer wants it."""
+        try:
+            self._send.send_nowait(update)
+        except anyio.BrokenResourceError:
+            return
+        if not isinstance(update, Transcript):
+            self._send.close()
+
+
+class _OpenUtterance:
+    """What the ear keeps about the utterance that is being spoken."""
+
+    def __init__(self, started: SpeechStarted) -> None:
+        self.utterance = Utterance(started.at_samples)
+        self.heard_send: MemoryObjectSendStream[Heard]
+        self.heard: MemoryObjectReceiveStream[Heard]
+        self.heard_send, self.heard = anyio.create_memory_object_stream[Heard](_HEARD_BOUND)
+        self.stopped: SpeechStopped | None = None
+        self.paused_s = 0.0
+        self.transcript: Transcript | None = None
+        self.recognising = False
+        self.decided_s: float | None = None  # the end of the turn, where it was decided before there were words
+
+    @property
+    def final(self) -> Transcript | None:
+        """The transcript that covers all the speech before the present pause, once it is there."""
+        transcript, stopped = self.transcript, self.stopped
+        if transcript is None or stopped is None or not transcript.is_final:
+            return None
+        return transcript if transcript.audio_end_samples >= stopped.at_samples else None
+
+
+class Listener:
+    """Listens to one input for the length of a conversation.
+
+    With `recognise_while_speaking` off, the recogniser starts only after the end of the turn, which is then decided on silence
+    alone: the walkie-talkie of the sequential mode.
+    """
+
+    def __init__(
+        self,
+        vad: VoiceActivity,
+        stt: SpeechToText,
+        endpointing: EndpointingSettings,
+        clock: Clock,
+        *,
+        recognise_while_speaking: bool = True,
+    ) -> None:
+        self._vad = vad
+        self._stt = stt
+        self._endpointing = endpointing
+        self._clock = clock
+        self._recognise_while_speaking = recognise_while_speaking
+        self._pre_roll: deque[AudioFrame] = deque()
+        self._open: _OpenUtterance | None = None
+        self._now_samples = 0
+        self.media = MediaClock(clock)
+
+    async def listen(self, frames: AsyncIterator[AudioFrame], utterances: MemoryObjectSendStream[Utterance]) -> None:
+        """Run until the frames end; an utterance still open then ends with them."""
+        async with utterances, TaskGroup() as recognisers:
+            async for frame in frames:
+                self._now_samples = frame.end_samples
+                self.media.frame_arrived(frame.end_samples)
+                self._remember(frame)
+                events = self._vad.hear(frame)
+                if self._open is not None:
+                    await self._open.heard_send.send(frame)
+                for event in events:
+                    await self._take(event, recognisers, utterances)
+                self._end_if_over(recognisers)
+            if self._open is not None:
+                self._fail(StageError("the audio ended before the turn did"))
+
+    def _remember(self, frame: AudioFrame) -> None:
+        self._pre_roll.append(frame)
+        while self._pre_roll[0].end_samples < frame.end_samples - _PRE_ROLL_SAMPLES:
+            self._pre_roll.popleft()
+
+    async def _take(
+        self,
+        event: SpeechStarted | SpeechStopped,
+        recognisers: TaskGroup,
+        utterances: MemoryObjectSendStream[Utterance],
+    ) -> None:
+        match event:
+            case SpeechStarted():
+                if self._open is None:
+                    self._open = await self._begin(event, recognisers)
+                    await utterances.send(self._open.utterance)
+                else:
+                    self._open.stopped = None
+                    await self._open.heard_send.send(event)
+            case SpeechStopped() if self._open is not None:
+                self._open.stopped = event
+                self._open.paused_s = self._clock()
+                await self._open.heard_send.send(event)
+            case SpeechStopped():
+                pass  # the tail of an utterance that was closed by a failure
+
+    async def _begin(self, event: SpeechStarted, recognisers: TaskGroup) -> _OpenUtterance:
+        opened = _OpenUtterance(event)
+        for heard in (event, *self._pre_roll):
+            await opened.heard_send.send(heard)
+        if self._recognise_while_speaking:
+            self._recognise(opened, recognisers)
+        return opened
+
+    def _recognise(self, opened: _OpenUtterance, recognisers: TaskGroup) -> None:
+        opened.recognising = True
+        recognisers.create_task(self._transcribe(opened, recognisers), name=f"stt@{opened.utterance.started_samples}")
+
+    async def _transcribe(self, opened: _OpenUtterance, recognisers: TaskGroup) -> None:
+        try:
+            async with opened.heard, aclosing(self._stt.transcribe(opened.heard)) as transcripts:
+                async for transcript in transcripts:
+                    opened.transcript = transcript
+                    opened.utterance.tell(transcript)
+                    self._end_if_over(recognisers)
+        except Exception as error:
+            if not isinstance(error, QuickturnError):
+                log.exception("speech to text failed")
+                error = StageError(f"speech to text '{self._stt.name}' failed: {error!r}")
+            if self._open is opened:
+                self._fail(error)
+
+    def _fail(self, error: QuickturnError) -> None:
+        assert self._open is not None
+        self._open.utterance.tell(HearingFailed(error))
+        self._close()
+
+    def _end_if_over(self, recognisers: TaskGroup) -> None:
+        opened = self._open
+        if opened is None or opened.stopped is None:
+            return
+        silence_ms = (self._now_samples - opened.stopped.at_samples) * 1_000 / SAMPLE_RATE_HZ
+        if not opened.recognising:
+            if silence_ms >= self._endpointing.unknown_ms:
+                opened.decided_s = self._clock()
+                self._recognise(opened, recognisers)
+            return
+        final = opened.final
+        if final is None:
+            return
+        needed_ms = silence_needed_ms(final.text, self._endpointing)
+        if not self._recognise_while_speaking:
+            needed_ms = self._endpointing.unknown_ms  # decided before there were words
+        if silence_ms >= needed_ms:
+            self._end(opened, opened.stopped, final, needed_ms)
+
+    def _end(self, opened: _OpenUtterance, stopped: SpeechStopped, final: Transcript, needed_ms: float) -> None:
+        speech_end_s = self.media.process_time_s(stopped.at_samples)
+        now_s = self._clock()
+        enough_s = max(speech_end_s + needed_ms / 1_000, opened.paused_s)
+        # Where the silence was long enough before the words were known, the recogniser was the wait, not the endpoint.
+        endpoint_s = opened.decided_s or (enough_s if now_s >= final.ready_s > enough_s else now_s)
+        opened.utterance.tell(TurnEnded(final, speech_end_s, opened.paused_s, endpoint_s))
+        self._close()
+
+    def _close(self) -> None:
+        assert self._open is not None
+        self._open.heard_send.close()
+        if not self._open.recognising:
+            self._open.heard.close()
+        self._open = None

@@ -1,0 +1,157 @@
+"""Reads the catalogue from TOML: the shipped providers.toml and, over it, a file of the user's.
+
+It knows the shape of the file and how to say what is wrong with it; what the entries mean is
+`pipelines.llm.catalogue`'s.
+"""
+
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+
+from pipelines.errors import ConfigError, InputError
+from pipelines.llm.catalogue import SIMULATED, Catalogue, Model, Provider
+
+_Positive = Annotated[float, Field(gt=0)]
+_Price = Annotated[float, Field(ge=0)]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=False)
+
+
+class _Model(_Strict):
+    id: Annotated[str, StringConstraints(min_length=1)]
+    context_window_tokens: Annotated[int, Field(gt=0)] | None = None
+    usd_per_m_input: _Price | None = None
+    usd_per_m_output: _Price | None = None
+    published_tokens_per_s: _Positive | None = None
+    published_ttft_ms: _Price | None = None
+    source: str = ""
+    date: str = ""
+    extra_body: dict[str, object] | None = None
+    retired: bool = False
+    note: str = ""
+
+
+class _Provider(_Strict):
+    base_url: Annotated[str, StringConstraints(pattern=r"^https?://")]
+    api_key_env: Annotated[str, StringConstraints(pattern=r"^[A-Z_][A-Z0-9_]*$")] | None = None
+    models: list[_Model] = []
+
+
+class _Profile(_Strict):
+    ttft_ms: _Price
+    tokens_per_s: _Positive
+    context_window_tokens: Annotated[int, Field(gt=0)] | None = None
+    usd_per_m_input: _Price | None = None
+    usd_per_m_output: _Price | None = None
+    source: str = ""
+    date: str = ""
+    note: str = ""
+
+
+class _File(_Strict):
+    providers: dict[str, _Provider] = {}
+    sim: dict[str, _Profile] = {}
+
+
+def load_catalogue(path: Path, user_path: Path | None = None) -> Catalogue:
+    """Read `path` and, over it, `user_path`. Raises InputError for an unreadable file, ConfigError for its content.
+
+    The user's file adds providers, models and profiles, or replaces them: a model by its id, a profile by its name.
+    For a provider that is known already, `base_url` and `api_key_env` may be left out.
+    """
+    catalogue = _catalogue(_parse(path, Catalogue({}, {})))
+    if user_path is None:
+        return catalogue
+    return _merge(catalogue, _catalogue(_parse(user_path, catalogue)))
+
+
+def _parse(path: Path, known: Catalogue) -> _File:
+    try:
+        raw = tomllib.loads(path.read_text("utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise InputError(f"cannot read the provider catalogue {path}: {reason}") from None
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{path} is not valid TOML: {error}") from None
+    _fill_in(raw, known)
+    try:
+        file = _File.model_validate(raw)
+    except ValidationError as error:
+        raise ConfigError(f"{path}: {_first_problem(error)}") from None
+    if SIMULATED in file.providers:
+        raise ConfigError(f"{path}: providers.{SIMULATED} is the pacer's own name: choose another")
+    return file
+
+
+def _fill_in(raw: dict[str, Any], known: Catalogue) -> None:
+    providers = raw.get("providers")
+    if not isinstance(providers, dict):
+        return
+    for name, entry in providers.items():
+        provider = known.providers.get(name)
+        if provider is not None and isinstance(entry, dict):
+            entry.setdefault("base_url", provider.base_url)
+            entry.setdefault("api_key_env", provider.api_key_env)
+
+
+def _first_problem(error: ValidationError) -> str:
+    problem = error.errors(include_url=False)[0]
+    loc = problem["loc"]
+    path = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in loc).removeprefix(".")
+    if problem["type"] == "extra_forbidden":
+        return f"{path} is not one of: {', '.join(repr(key) for key in _shape_at(loc).model_fields)}"
+    if problem["type"] == "missing":
+        return f"{path} is missing"
+    # Somebody may have written the key itself here, so its value is not repeated.
+    if loc[-1] == "api_key_env":
+        return f"{path} must be the NAME of an environment variable, such as GROQ_API_KEY, not the key itself"
+    return f"{path} is {problem['input']!r}: {problem['msg'][0].lower()}{problem['msg'][1:]}"
+
+
+def _shape_at(loc: tuple[int | str, ...]) -> type[_Strict]:
+    match loc:
+        case (_,):
+            return _File
+        case ("sim", *_):
+            return _Profile
+        case (_, _, _):
+            return _Provider
+        case _:
+            return _Model
+
+
+def _catalogue(file: _File) -> Catalogue:
+    providers = {
+        name: Provider(name, entry.base_url, entry.api_key_env, tuple(Model(**dict(model)) for model in entry.models))
+        for name, entry in file.providers.items()
+    }
+    return Catalogue(providers, {name: _profile(name, entry) for name, entry in file.sim.items()})
+
+
+def _profile(name: str, entry: _Profile) -> Model:
+    return Model(
+        id=name,
+        context_window_tokens=entry.context_window_tokens,
+        usd_per_m_input=entry.usd_per_m_input,
+        usd_per_m_output=entry.usd_per_m_output,
+        published_tokens_per_s=entry.tokens_per_s,
+        published_ttft_ms=entry.ttft_ms,
+        source=entry.source,
+        date=entry.date,
+        note=entry.note,
+    )
+
+
+def _merge(base: Catalogue, over: Catalogue) -> Catalogue:
+    providers = dict(base.providers)
+    for name, provider in over.providers.items():
+        models = (
+            {model.id: model for model in (*providers[name].models, *provider.models)} if name in providers else None
+        )
+        merged = tuple(models.values()) if models is not None else provider.models
+        providers[name] = Provider(name, provider.base_url, provider.api_key_env, merged)
+    return Catalogue(providers, {**base.profiles, **over.profiles})

@@ -1,0 +1,55 @@
+"""What the agent says, on its way out: the Protocol that every output keeps, and what has been heard of it.
+
+It knows no device: a virtual one, a sound card, a browser and a room each bring their own `AudioOutput`.
+"""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from pipelines.events import Pcm
+
+
+class AudioOutput(Protocol):
+    """Where the agent's audio goes. `sample_rate_hz` is the rate that `play` takes."""
+
+    sample_rate_hz: int
+
+    async def play(self, pcm: Pcm) -> float:
+        """Queue audio behind what is queued already and return the process time at which its first sample sounds.
+
+        Waits while the queue is fuller than the output's bound.
+        """
+        ...
+
+    async def drain(self) -> None:
+        """Wait until all that was queued has sounded."""
+        ...
+
+    def clear(self) -> None:
+        """Drop at once all that has not sounded yet."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Played:
+    """A unit of text with the process time in which it sounds, unless it is cut off."""
+
+    text: str
+    start_s: float
+    end_s: float
+
+    def heard(self, now_s: float) -> str:
+        """The words that had sounded by `now_s`.
+
+        A synthesizer need not say when each word sounds, so time is shared out by letters; a word half said was not heard.
+        """
+        if now_s >= self.end_s:
+            return self.text
+        letters = len(self.text) * max(0.0, now_s - self.start_s) / (self.end_s - self.start_s)
+        cut = self.text[: int(letters)]
+        return cut if len(cut) == len(self.text) else cut[: cut.rfind(" ") + 1].rstrip()
+
+
+def heard_text(played: list[Played], cut_s: float | None) -> str:
+    """What the listener had heard of an answer that was cut off at `cut_s`; all of it if it was not."""
+    return " ".join(filter(None, (unit.text if cut_s is None else unit.heard(cut_s) for unit in played)))

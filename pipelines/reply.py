@@ -1,0 +1,290 @@
+"""One answer in the making: messages -> LLM stream -> sentences -> speech -> output.
+
+A reply is silent, and runs no tool, until it is released; so it may be started on a guess and thrown away. Three tasks of one
+TaskGroup pull in turn: `_think` reads the LLM as fast as it writes, `_speak` synthesizes a little ahead, `_play` waits for the
+release. It knows nothing of the user's audio or of why it was started.
+
+A fault of the LLM ends the answer with a short apology; a fault of the synthesizer ends it in silence. Both are kept in `error`.
+"""
+
+import asyncio
+import logging
+from asyncio import TaskGroup
+from collections.abc import Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from typing import Literal
+
+import anyio
+from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
+
+from pipelines.audio import first_audible_sample, resample
+from pipelines.errors import LLMError, LLMFault, QuickturnError, StageError
+from pipelines.events import (
+    ChatMessage,
+    Clock,
+    Pcm,
+    ReasoningDelta,
+    TextDelta,
+    ToolCall,
+    Usage,
+)
+from pipelines.llm import ChatModel
+from pipelines.playout import AudioOutput, Played
+from pipelines.sentences import SentenceSplitter
+from pipelines.speakable import speakable
+from pipelines.tools import Tool, run_tool
+from pipelines.tts import TextToSpeech
+
+log = logging.getLogger(__name__)
+
+_UNITS_BOUND = (
+    256  # sentences waiting for the synthesizer: more than any answer within `max_tokens` holds, so reading never waits
+)
+_SPEECH_BOUND = 1  # synthesized units waiting for the output; with the one being made, speech stays two sentences ahead
+_TOOL_ROUNDS = 4  # requests that one turn may make; a model that calls tools for ever is stopped
+
+
+@dataclass(frozen=True, slots=True)
+class ReplySettings:
+    """`first_unit`: what TTS starts on. `apology`: what is said when the LLM fails."""
+
+    first_unit: Literal["sentence", "clause"] = "sentence"
+    apology: str = "Sorry, something went wrong. Please say that again."
+
+
+@dataclass(frozen=True, slots=True)
+class Voice:
+    """The stages that a reply passes through."""
+
+    llm: ChatModel
+    tts: TextToSpeech
+    output: AudioOutput
+    clock: Clock
+    tools: Sequence[Tool] = ()
+
+
+@dataclass(slots=True)
+class Request:
+    """The marks of one Chat Completions request, in process time."""
+
+    sent_s: float
+    first_token_s: float | None = None
+    first_unit_s: float | None = None
+    last_token_s: float | None = None
+    ended_s: float | None = None
+    deltas: int = 0
+    text: str = ""
+    usage: Usage | None = None
+    prompt_chars: int = 0
+    tool_calls: list[ToolCall] = field(default_factory=list)
+    tools_ended_s: float | None = None
+
+
+@dataclass(slots=True)
+class Unit:
+    """The marks of one speakable unit, in process time."""
+
+    text: str
+    tts_started_s: float
+    first_pcm_s: float | None = None
+    tts_ended_s: float | None = None
+
+
+@dataclass(slots=True)
+class Playout:
+    """The marks of the playout: PCM handed over, first sample, first audible sample."""
+
+    handed_s: float | None = None
+    started_s: float | None = None
+    audible_s: float | None = None
+    starved_ms: float = 0.0
+    played: list[Played] = field(default_factory=list)
+
+    def add(self, text: str, start_s: float, end_s: float) -> None:
+        """Note a piece of speech; a further piece of the same unit makes that longer, a gap before it is starvation."""
+        if self.played:
+            last = self.played[-1]
+            self.starved_ms += max(0.0, start_s - last.end_s) * 1_000
+            if last.text is text:
+                self.played[-1] = Played(text, last.start_s, end_s)
+                return
+        self.played.append(Played(text, start_s, end_s))
+
+
+@dataclass(frozen=True, slots=True)
+class _Speech:
+    unit: Unit
+    pcm: Pcm
+
+
+class Reply:
+    """The answer to `messages`. With `streamed` off, speech waits for the whole text and playout for the whole speech."""
+
+    def __init__(
+        self,
+        question: str,
+        messages: Sequence[ChatMessage],
+        voice: Voice,
+        settings: ReplySettings,
+        *,
+        streamed: bool = True,
+    ) -> None:
+        self.question = question
+        self.error: QuickturnError | None = None
+        self.requests: list[Request] = []
+        self.units: list[Unit] = []
+        self.playout = Playout()
+        self._messages = list(messages)
+        self._voice = voice
+        self._settings = settings
+        self.streamed = streamed
+        self._released = asyncio.Event()
+
+    @property
+    def text(self) -> str:
+        """All that the model has written so far."""
+        return "".join(request.text for request in self.requests)
+
+    @property
+    def used_tools(self) -> bool:
+        """Whether a tool really ran."""
+        return any(request.tools_ended_s is not None for request in self.requests)
+
+    def release(self) -> None:
+        """The turn is committed: be heard."""
+        self._released.set()
+
+    async def run(self) -> None:
+        """Think, speak and, once released, play to the end; cancelling it cancels the request and the synthesis."""
+        units_in, units_out = anyio.create_memory_object_stream[str](_UNITS_BOUND)
+        speech_in, speech_out = anyio.create_memory_object_stream[_Speech](_SPEECH_BOUND)
+        async with TaskGroup() as stages:
+            stages.create_task(self._think(units_in), name="llm")
+            stages.create_task(self._speak(units_out, speech_in), name="tts")
+            stages.create_task(self._play(speech_out), name="playout")
+
+    # ------------------------------------------------------------ think
+
+    async def _think(self, units: MemoryObjectSendStream[str]) -> None:
+        async with units:
+            try:
+                await self._converse(units)
+            except anyio.BrokenResourceError:
+                return  # the synthesizer failed and no longer listens
+            except Exception as error:
+                self.error = _named(error, f"LLM '{self._voice.llm.name}'")
+                await units.send(self._settings.apology)
+
+    async def _converse(self, units: MemoryObjectSendStream[str]) -> None:
+        for _ in range(_TOOL_ROUNDS):
+            request = await self._ask(units)
+            if not request.tool_calls:
+                break
+            await self._run_tools(request)
+        if not self.text.strip():
+            raise LLMError(f"LLM '{self._voice.llm.name}' sent no answer text", LLMFault.MALFORMED)
+
+    async def _ask(self, units: MemoryObjectSendStream[str]) -> Request:
+        splitter = SentenceSplitter(self._settings.first_unit)
+        request = Request(self._voice.clock(), prompt_chars=sum(len(m.text) for m in self._messages))
+        self.requests.append(request)
+        tools = [tool.spec for tool in self._voice.tools]
+        async with aclosing(self._voice.llm.stream(self._messages, tools)) as events:
+            async for event in events:
+                match event:
+                    case TextDelta(text):
+                        self._count(request, text)
+                        if self.streamed:
+                            await self._hand_over(request, splitter.push(text), units)
+                    case ReasoningDelta():
+                        request.deltas += 1
+                    case ToolCall():
+                        request.tool_calls.append(event)
+                    case Usage():
+                        request.usage = event
+        rest = splitter.flush() if self.streamed else [request.text]
+        await self._hand_over(request, rest, units)
+        request.ended_s = self._voice.clock()
+        return request
+
+    def _count(self, request: Request, text: str) -> None:
+        request.last_token_s = self._voice.clock()
+        if request.first_token_s is None:
+            request.first_token_s = request.last_token_s
+        request.deltas += 1
+        request.text += text
+
+    async def _hand_over(self, request: Request, texts: Sequence[str], units: MemoryObjectSendStream[str]) -> None:
+        for text in filter(None, texts):
+            if request.first_unit_s is None:
+                request.first_unit_s = self._voice.clock()
+            await units.send(text)
+
+    async def _run_tools(self, request: Request) -> None:
+        await self._released.wait()  # a tool may change the world: never on a guess
+        self._messages.append(ChatMessage("assistant", request.text, tuple(request.tool_calls)))
+        for call in request.tool_calls:
+            result = await run_tool(self._voice.tools, call)
+            self._messages.append(ChatMessage("tool", result, tool_call_id=call.call_id))
+        request.tools_ended_s = self._voice.clock()
+
+    # ------------------------------------------------------------ speak
+
+    async def _speak(self, units: MemoryObjectReceiveStream[str], speech: MemoryObjectSendStream[_Speech]) -> None:
+        async with units, speech:
+            try:
+                async for text in units:
+                    if spoken := speakable(text):
+                        await self._synthesize(text, spoken, speech)
+            except anyio.BrokenResourceError:
+                return  # playout is gone, and so is the need for speech
+            except Exception as error:
+                self.error = _named(error, f"text to speech '{self._voice.tts.name}'")
+
+    async def _synthesize(self, text: str, spoken: str, speech: MemoryObjectSendStream[_Speech]) -> None:
+        unit = Unit(text, self._voice.clock())
+        async with aclosing(self._voice.tts.synthesize(spoken)) as pieces:
+            async for pcm in pieces:
+                if unit.first_pcm_s is None:
+                    unit.first_pcm_s = self._voice.clock()
+                    self.units.append(unit)
+                await speech.send(_Speech(unit, pcm))
+        unit.tts_ended_s = self._voice.clock()
+
+    # ------------------------------------------------------------ play
+
+    async def _play(self, speech: MemoryObjectReceiveStream[_Speech]) -> None:
+        async with speech:
+            if self.streamed:
+                await self._released.wait()
+                async for piece in speech:
+                    await self._play_piece(piece)
+            else:
+                pieces = [piece async for piece in speech]
+                await self._released.wait()
+                for piece in pieces:
+                    await self._play_piece(piece)
+            await self._voice.output.drain()
+
+    async def _play_piece(self, piece: _Speech) -> None:
+        output, playout = self._voice.output, self.playout
+        if playout.handed_s is None:
+            playout.handed_s = self._voice.clock()
+        pcm = resample(piece.pcm, self._voice.tts.sample_rate_hz, output.sample_rate_hz)
+        start_s = await output.play(pcm)
+        end_s = start_s + len(pcm) / output.sample_rate_hz
+        if playout.started_s is None:
+            playout.started_s = start_s
+        audible = first_audible_sample(pcm, output.sample_rate_hz)
+        if playout.audible_s is None and audible is not None:
+            playout.audible_s = start_s + audible / output.sample_rate_hz
+        playout.add(piece.unit.text, start_s, end_s)
+
+
+def _named(error: Exception, stage: str) -> QuickturnError:
+    """The fault itself if it is one of ours, else one that names the stage; an unforeseen one goes to the log with its traceback."""
+    if isinstance(error, QuickturnError):
+        return error
+    log.error("%s failed", stage, exc_info=error)
+    return StageError(f"{stage} failed: {error!r}")

@@ -1,0 +1,158 @@
+"""The conversation: audio in -> turns -> audio out, with a history that holds what was heard.
+
+Lifecycle: the ear runs for the whole session and hands over each utterance the moment it begins. An utterance is a turn; one that
+begins while the turn before it is still thinking or speaking is a barge-in and cancels that turn. No fault of a stage ends the
+session: the turn is marked failed, the agent apologises where it can, and the next turn works.
+"""
+
+import asyncio
+import logging
+from asyncio import Task, TaskGroup
+from collections.abc import AsyncIterator, Callable
+from contextlib import aclosing
+from dataclasses import dataclass
+
+import anyio
+
+from pipelines.audio import resample
+from pipelines.errors import QuickturnError, StageError
+from pipelines.events import AudioFrame, ChatMessage
+from pipelines.listening import Listener, Utterance
+from pipelines.llm.history import fit
+from pipelines.playout import heard_text
+from pipelines.reply import Reply, ReplySettings, Voice
+from pipelines.turn import Mode, Outcome, Turn, take_turn
+
+log = logging.getLogger(__name__)
+
+_UTTERANCES_BOUND = 8  # each takes half a second to speak and a moment to hand over
+
+
+@dataclass(frozen=True, slots=True)
+class SessionSettings:
+    """How the conversation is held; `context_window_tokens` and `reply_tokens` bound what is sent to the model."""
+
+    mode: Mode
+    system_prompt: str
+    reply: ReplySettings
+    context_window_tokens: int
+    reply_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class TurnBegan:
+    """The user began to speak."""
+
+    turn: Turn
+
+
+@dataclass(frozen=True, slots=True)
+class TurnCommitted:
+    """The user has finished and will be answered."""
+
+    turn: Turn
+
+
+@dataclass(frozen=True, slots=True)
+class TurnFinished:
+    """The turn is over; `heard` is what the user heard of the answer.
+
+    `cut_s` is the process time at which it was cut short, None where it ran to its end.
+    """
+
+    turn: Turn
+    outcome: Outcome
+    cut_s: float | None
+    heard: str
+    error: QuickturnError | None
+
+
+SessionEvent = TurnBegan | TurnCommitted | TurnFinished
+Observer = Callable[[SessionEvent], None]
+
+
+class Session:
+    """One conversation; `observer` is told what happens and must return at once."""
+
+    def __init__(self, listener: Listener, voice: Voice, settings: SessionSettings, observer: Observer) -> None:
+        self.history: list[ChatMessage] = []
+        self._listener = listener
+        self._voice = voice
+        self._settings = settings
+        self._observer = observer
+
+    async def run(self, frames: AsyncIterator[AudioFrame]) -> None:
+        """Converse until the frames end and the last answer has been played."""
+        begun, utterances = anyio.create_memory_object_stream[Utterance](_UTTERANCES_BOUND)
+        async with TaskGroup() as tasks, utterances:
+            tasks.create_task(self._listener.listen(frames, begun), name="ear")
+            current: Task[None] | None = None
+            async for utterance in utterances:
+                if current is not None and not current.done():
+                    current.cancel()
+                    await asyncio.wait([current])
+                current = tasks.create_task(self._take(utterance), name=f"turn@{utterance.started_samples}")
+
+    async def _take(self, utterance: Utterance) -> None:
+        turn = Turn(utterance, self._voice.clock)
+        self._observer(TurnBegan(turn))
+        outcome = Outcome.INTERRUPTED
+        try:
+            await take_turn(turn, self._settings.mode, self._start_reply, lambda: self._observer(TurnCommitted(turn)))
+            if turn.error is not None:
+                await self._apologise()
+            outcome = _outcome(turn)
+        except Exception as error:  # whatever a stage did, the conversation goes on
+            log.exception("turn failed")
+            turn.error = StageError(f"the turn failed: {error!r}")
+            outcome = Outcome.FAILED
+            self._voice.output.clear()
+        except asyncio.CancelledError:
+            self._voice.output.clear()
+            raise
+        finally:
+            self._finish(turn, outcome)
+
+    def _finish(self, turn: Turn, outcome: Outcome) -> None:
+        cut_s = self._voice.clock() if outcome is Outcome.INTERRUPTED else None
+        heard = heard_text(turn.answer.reply.playout.played, cut_s) if turn.answer else ""
+        if turn.committed_s is not None and turn.ended is not None:
+            self._remember(turn.ended.transcript.text, heard)
+        error = turn.error or (turn.answer.reply.error if turn.answer else None)
+        self._observer(TurnFinished(turn, outcome, cut_s, heard, error))
+
+    def _start_reply(self, question: str, *, streamed: bool = True) -> Reply:
+        settings = self._settings
+        messages = [ChatMessage("system", settings.system_prompt), *_with_user(self.history, question)]
+        fitting = fit(messages, settings.context_window_tokens, settings.reply_tokens)
+        return Reply(question, fitting, self._voice, settings.reply, streamed=streamed)
+
+    def _remember(self, said: str, heard: str) -> None:
+        self.history = _with_user(self.history, said)
+        if heard:
+            self.history.append(ChatMessage("assistant", heard))
+
+    async def _apologise(self) -> None:
+        voice = self._voice
+        try:
+            async with aclosing(voice.tts.synthesize(self._settings.reply.apology)) as pieces:
+                async for pcm in pieces:
+                    await voice.output.play(resample(pcm, voice.tts.sample_rate_hz, voice.output.sample_rate_hz))
+            await voice.output.drain()
+        except Exception as error:  # the apology is a courtesy; the fault itself is already in the turn
+            log.warning("the apology could not be spoken: %r", error)
+
+
+def _with_user(history: list[ChatMessage], text: str) -> list[ChatMessage]:
+    """The history with the user's words added; what was said before an answer that nobody heard belongs to the same message."""
+    if history and history[-1].role == "user":
+        return [*history[:-1], ChatMessage("user", f"{history[-1].text} {text}")]
+    return [*history, ChatMessage("user", text)]
+
+
+def _outcome(turn: Turn) -> Outcome:
+    if turn.error is not None or (turn.answer is not None and turn.answer.reply.error is not None):
+        return Outcome.FAILED
+    if turn.answer is None:
+        return Outcome.NO_SPEECH
+    return Outcome.TOOL if turn.answer.reply.used_tools else Outcome.COMPLETED

@@ -1,0 +1,71 @@
+"""Is this decode speech, or did the model make it up? Pure checks on audio level, probabilities and text.
+
+Thresholds follow Whisper's own (Radford et al. 2022, "Robust Speech Recognition via Large-Scale Weak Supervision",
+section 4.5): compression ratio 2.4, mean log probability -1, no-speech probability 0.6. It knows no model and no
+turn.
+"""
+
+import re
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from pipelines.events import SAMPLE_RATE_HZ, Pcm
+
+_SYLLABLE_LOOP = re.compile(r"(\w{2,5}?)\1{3,}")
+
+
+@dataclass(frozen=True, slots=True)
+class Guards:
+    """When a decode is not believed.
+
+    Audio whose loudest 20 ms stay under `min_level_dbfs`, is not decoded at all. A decode is
+    empty if its no-speech probability is over `max_no_speech` while its mean log probability is under `min_logprob`.
+    It runs away if it repeats itself, compresses better than `max_compression`, or holds more than `max_words_per_s`.
+    """
+
+    min_level_dbfs: float = -60.0
+    max_no_speech: float = 0.6
+    min_logprob: float = -1.0
+    max_compression: float = 2.4
+    max_words_per_s: float = 9.0
+
+    def is_silent(self, pcm: Pcm) -> bool:
+        """No 20 ms of `pcm` (16 kHz) reach the least level of speech."""
+        hop = SAMPLE_RATE_HZ // 50
+        whole = pcm[: len(pcm) // hop * hop].astype(np.float32).reshape(-1, hop)
+        if not len(whole):
+            return True
+        loudest = float(np.sqrt(np.square(whole).mean(axis=1).max())) / 32768
+        return loudest < 10 ** (self.min_level_dbfs / 20)
+
+    def is_no_speech(self, no_speech: float, mean_logprob: float) -> bool:
+        """The model itself says that nobody spoke, and its words do not outweigh that."""
+        return no_speech > self.max_no_speech and mean_logprob < self.min_logprob
+
+    def runs_away(self, words: Sequence[str], seconds: float) -> bool:
+        """The text is a loop, or more than a mouth says in `seconds`."""
+        # The four words spare a short command at the very end of a clip from the rate.
+        return len(words) > 4 + self.max_words_per_s * seconds or loops(words) or self._compresses(" ".join(words))
+
+    def _compresses(self, text: str) -> bool:
+        raw = text.encode()
+        return len(raw) > self.max_compression * len(zlib.compress(raw))
+
+
+def loops(words: Sequence[str]) -> bool:
+    """A phrase of two to four words three times in a row, one word six times, or a syllable four times within a word.
+
+    One word is allowed more, because telephone numbers hold "five five five".
+    """
+    plain = [word.lower().strip(".,?!") for word in words]
+    return any(_repeats(plain, size, 6 if size == 1 else 3) for size in range(1, 5)) or any(
+        _SYLLABLE_LOOP.search(word) for word in plain
+    )
+
+
+def _repeats(words: list[str], size: int, times: int) -> bool:
+    span = size * times
+    return any(words[i : i + span] == words[i : i + size] * times for i in range(len(words) - span + 1))

@@ -1,0 +1,77 @@
+"""Word error rate, and the normal form of a transcript. It knows nothing of engines; `normalise` imports nothing
+heavy.
+
+`normalise` decides for the whole project when two transcripts say the same thing: the scorer compares its output,
+and so does speculation, which must throw work away when the words changed but not when a comma did.
+"""
+
+import re
+from collections.abc import Iterable
+from functools import lru_cache
+
+_SEPARATORS = re.compile(r"[^a-z0-9'.,:$%]+")
+_EDGES = ".,:'$%"
+_DIGITS = re.compile(r"\d[\d,]*(?:\.\d+)?|\d+:\d+")
+_SMALL_NUMBERS = """
+zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen
+eighteen nineteen"""
+_ONES = _SMALL_NUMBERS.split()
+_TENS = ("", "ten", "twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety")
+
+
+def normalise(text: str) -> str:
+    """Lower-case words separated by one space, without punctuation; digits become words ("7:30" is "seven thirty").
+
+    Apostrophes inside words stay. Empty for text without words.
+    """
+    words = [word.strip(_EDGES) for word in _SEPARATORS.split(text.lower().replace("\u2019", "'"))]
+    return " ".join(_in_words(word) for word in words if word)
+
+
+def word_error_rate(references: str | Iterable[str], hypotheses: str | Iterable[str]) -> float:
+    """Substitutions, insertions and deletions over reference words, after `normalise`; 0.0 is perfect, over 1.0 is
+    possible.
+
+    Takes one pair or two equally long series, whose errors are summed before dividing. Without a single reference
+    word it is 0.0 if nothing was heard either and 1.0 otherwise.
+    """
+    import jiwer
+
+    pairs = [(references, hypotheses)] if isinstance(references, str) else zip(references, hypotheses, strict=True)
+    errors = spoken = 0
+    for reference, hypothesis in pairs:
+        wanted, heard = normalise(reference), normalise(str(hypothesis))
+        count = len(wanted.split())
+        # jiwer refuses an empty reference; every word heard there is an insertion.
+        errors += round(jiwer.wer(wanted, heard) * count) if count else len(heard.split())
+        spoken += count
+    if spoken:
+        return errors / spoken
+    return 1.0 if errors else 0.0
+
+
+@lru_cache(maxsize=4096)
+def _in_words(word: str) -> str:
+    if not any(c.isdigit() or c in _EDGES for c in word):
+        return word
+    spelled = _DIGITS.sub(lambda match: f" {_number(match.group())} ", word)
+    spelled = spelled.replace("$", " ").replace("%", " percent ")
+    return " ".join(re.sub(r"[.,:]", " ", spelled).split())
+
+
+def _number(digits: str) -> str:
+    whole, _, fraction = digits.replace(",", "").partition(".")
+    # A leading zero or a long run is read digit by digit, as telephone numbers are.
+    by_digit = len(whole) > 6 or (len(whole) > 1 and whole[0] == "0")
+    spoken = " ".join(_ONES[int(d)] for d in whole) if by_digit else _cardinal(int(whole))
+    return f"{spoken} point {' '.join(_ONES[int(d)] for d in fraction)}" if fraction else spoken
+
+
+def _cardinal(n: int) -> str:
+    if n < 20:
+        return _ONES[n]
+    if n < 100:
+        return _TENS[n // 10] + (f" {_ONES[n % 10]}" if n % 10 else "")
+    unit, name = (100, "hundred") if n < 1000 else (1000, "thousand")
+    rest = f" {_cardinal(n % unit)}" if n % unit else ""
+    return f"{_cardinal(n // unit)} {name}{rest}"

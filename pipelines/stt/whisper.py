@@ -1,0 +1,145 @@
+"""One decode of one stretch of speech by a faster-whisper model. Blocking and thread-safe; it knows nothing of turns
+or partials.
+
+Stock `transcribe()` always pads to 3,000 frames, so a shorter encoder window goes through the model's own mel
+filters, `encode` and `generate` here; with a window of 30 s and the default guards' verdicts aside the text equals
+the stock one.
+"""
+
+from collections.abc import Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from pipelines.errors import StageError
+from pipelines.events import SAMPLE_RATE_HZ, Pcm, Word
+from pipelines.stt.guards import Guards
+from pipelines.stt.mel import HOP, Frames, encoder_input, log_mel
+
+FIT = 0.0
+"""The window that fits: as long as the audio and `_PAD_S` more."""
+
+_PAD_S = 1.0
+_RETRY_PAD_S = 3.0
+_FRAMES_PER_S = SAMPLE_RATE_HZ // HOP
+_SAMPLES_PER_STEP = 2 * HOP  # the encoder halves the frame rate
+_MAX_WINDOW_S = 30.0
+_TOKENS_PER_S = 25  # twice what fast speech needs: bounds the time that a runaway decode takes
+
+
+class WhisperModel:
+    """A loaded model. `window_s` is how much the encoder sees: seconds up to 30 (30 pads as stock Whisper does) or
+    `FIT`.
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        *,
+        window_s: float = 30.0,
+        guards: Guards | None = None,
+        threads: int = 1,
+        workers: int = 2,
+    ) -> None:
+        """Load from a CTranslate2 directory: `workers` decodes may run at once, each on `threads` cores.
+
+        Raises StageError if the directory holds no usable model, ValueError for a window outside 0 to 30 s.
+        """
+        if not 0 <= window_s <= _MAX_WINDOW_S:
+            raise ValueError(f"encoder window {window_s:g} s is not between 0 (fits the audio) and 30 s")
+        self.window_s = window_s
+        self.workers = workers
+        self.guards = guards or Guards()
+        self._model = _load(Path(path), threads, workers)
+        tokenizer, self._suppressed = _tokenizer(self._model)
+        self._tokenizer = tokenizer
+        self._prompt = self._model.get_prompt(tokenizer, [], without_timestamps=True)
+        self._filters = self._model.feature_extractor.mel_filters
+        self._capacity = self._model.max_length - len(self._prompt)
+
+    def decode(self, pcm: Pcm, known: Frames | None = None) -> tuple[tuple[Word, ...], Frames | None]:
+        """The words in 16 kHz `pcm`, timed from its first sample; none where nobody speaks.
+
+        Also the mel frames, which a decode of the same, longer audio takes as `known`.
+        """
+        if self.guards.is_silent(pcm):
+            return (), None
+        frames = log_mel(pcm, self._filters, known)
+        seconds = len(frames) / _FRAMES_PER_S
+        for pad_s, no_repeat in ((_PAD_S, 0), (_RETRY_PAD_S, 3)):
+            encoded, tokens = self._generate(frames, pad_s, no_repeat)
+            groups = self._words(tokens)
+            if not self.guards.runs_away([text for text, _ in groups], seconds):
+                return self._timed(encoded, tokens, groups, len(frames)), frames
+        # Twice a loop: there is no text in it worth answering.
+        return (), frames
+
+    def _generate(self, frames: Frames, pad_s: float, no_repeat: int) -> tuple[Any, list[int]]:
+        total = (
+            len(frames) + round(pad_s * _FRAMES_PER_S) if self.window_s == FIT else round(self.window_s * _FRAMES_PER_S)
+        )
+        total = min(max(total, len(frames)), round(_MAX_WINDOW_S * _FRAMES_PER_S)) // 2 * 2
+        encoded = self._model.encode(encoder_input(frames[:total], total)[0])
+        limit = min(self._capacity, 10 + _TOKENS_PER_S * len(frames) // _FRAMES_PER_S)
+        (result,) = self._model.model.generate(
+            encoded,
+            [self._prompt],
+            beam_size=1,
+            max_length=len(self._prompt) + limit,
+            no_repeat_ngram_size=no_repeat,
+            suppress_tokens=self._suppressed,
+            return_scores=True,
+            return_no_speech_prob=True,
+        )
+        tokens: list[int] = [token for token in result.sequences_ids[0] if token < self._tokenizer.eot]
+        # CTranslate2 scores are means over the tokens; Whisper's count the end token too.
+        logprob = result.scores[0] * len(tokens) / (len(tokens) + 1) if tokens else 0.0
+        return encoded, [] if self.guards.is_no_speech(result.no_speech_prob, logprob) else tokens
+
+    def _words(self, tokens: Sequence[int]) -> list[tuple[str, int]]:
+        """The words of `tokens`, each with the index of its first one. A byte-level token that begins a word carries
+        a "Ġ".
+        """
+        backend = self._tokenizer.tokenizer
+        starts = [i for i, token in enumerate(tokens) if not i or backend.id_to_token(token).startswith("Ġ")]
+        texts = [backend.decode(tokens[a:b]).strip() for a, b in pairwise([*starts, len(tokens)])]
+        return [(text, start) for text, start in zip(texts, starts, strict=True) if text]
+
+    def _timed(
+        self, encoded: Any, tokens: list[int], groups: list[tuple[str, int]], frame_count: int
+    ) -> tuple[Word, ...]:
+        """Word times by dynamic time warping over the cross-attention of the model's alignment heads."""
+        if not groups:
+            return ()
+        (aligned,) = self._model.model.align(encoded, self._tokenizer.sot_sequence, [tokens], frame_count)
+        first_step: dict[int, int] = {}
+        for token, step in aligned.alignments:
+            first_step.setdefault(token, step)
+        starts = [first_step.get(start, 0) * _SAMPLES_PER_STEP for _, start in groups]
+        ends = [*starts[1:], frame_count * HOP]
+        return tuple(Word(text, a, b) for (text, _), a, b in zip(groups, starts, ends, strict=True))
+
+
+def _load(path: Path, threads: int, workers: int) -> Any:
+    from faster_whisper import WhisperModel as FasterWhisper
+
+    try:
+        return FasterWhisper(
+            str(path),
+            device="cpu",
+            compute_type="int8",
+            cpu_threads=threads,
+            num_workers=workers,
+            local_files_only=True,
+        )
+    except (RuntimeError, ValueError, OSError) as error:
+        reason = str(error).splitlines()[0]
+        raise StageError(f"no faster-whisper (CTranslate2) model could be loaded from '{path}': {reason}") from error
+
+
+def _tokenizer(model: Any) -> tuple[Any, tuple[int, ...]]:
+    from faster_whisper.tokenizer import Tokenizer
+    from faster_whisper.transcribe import get_suppressed_tokens
+
+    tokenizer = Tokenizer(model.hf_tokenizer, model.model.is_multilingual, task="transcribe", language="en")
+    return tokenizer, get_suppressed_tokens(tokenizer, [-1])

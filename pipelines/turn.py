@@ -1,0 +1,187 @@
+"""One turn, in three modes that differ in when the answer is begun.
+
+    sequential    end of turn -> final transcript -> whole reply -> whole speech -> play
+    streaming     end of turn -> LLM stream -> speech from the first sentence on, while the rest is still being written
+    speculative   the same, but begun on a transcript of speech that may not be over; heard only once the turn is committed
+
+Each mode is one coroutine below, to be read from top to bottom. All work of a turn hangs on one TaskGroup: cancelling the turn
+(a barge-in) cancels the request, the synthesis and the playout. It knows nothing of the conversation before or after it.
+"""
+
+from asyncio import Task, TaskGroup
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Protocol
+
+from pipelines.endpointing import Completeness, completeness
+from pipelines.errors import QuickturnError
+from pipelines.events import Transcript
+from pipelines.listening import HearingFailed, TurnEnded, Utterance
+from pipelines.reply import Reply
+from pipelines.stt.wer import normalise
+
+
+class Mode(StrEnum):
+    """When the answer is begun."""
+
+    SEQUENTIAL = "sequential"
+    STREAMING = "streaming"
+    SPECULATIVE = "speculative"
+
+
+class Outcome(StrEnum):
+    """How a turn ended; only completed turns count in percentiles."""
+
+    COMPLETED = "completed"
+    INTERRUPTED = "interrupted"
+    TOOL = "tool"
+    FAILED = "failed"
+    NO_SPEECH = "no_speech"
+
+
+class StartReply(Protocol):
+    """Builds the reply to a transcript within the conversation so far."""
+
+    def __call__(self, question: str, *, streamed: bool = True) -> Reply:
+        """A reply that has not begun to run."""
+        ...
+
+
+@dataclass(slots=True, eq=False)
+class Guess:
+    """A reply, the transcript that it answers, and the task that runs it."""
+
+    reply: Reply
+    transcript: Transcript
+    task: Task[None]
+    discarded_s: float | None = None
+
+
+@dataclass(slots=True)
+class Turn:
+    """What happens in one turn: filled in by its mode, read by the trace."""
+
+    utterance: Utterance
+    clock: Callable[[], float]
+    transcripts: list[Transcript] = field(default_factory=list)
+    ended: TurnEnded | None = None
+    committed_s: float | None = None
+    guesses: list[Guess] = field(default_factory=list)
+    answer: Guess | None = None
+    error: QuickturnError | None = None
+
+    @property
+    def hit(self) -> bool:
+        """Whether the answer was begun before the turn was over."""
+        return self.answer is not None and self.answer in self.guesses
+
+
+async def take_turn(turn: Turn, mode: Mode, start_reply: StartReply, on_commit: Callable[[], None]) -> None:
+    """Hear the user out and answer; `on_commit` is called at the moment the turn is known to be over and has words."""
+    try:
+        async with TaskGroup() as work:
+            await _MODES[mode](_Floor(turn, work, start_reply, on_commit))
+    finally:
+        turn.utterance.close()
+
+
+@dataclass(frozen=True, slots=True)
+class _Floor:
+    """What a mode works with."""
+
+    turn: Turn
+    work: TaskGroup
+    start_reply: StartReply
+    on_commit: Callable[[], None]
+
+    async def user_to_finish(self) -> Transcript | None:
+        """The final transcript at the end of the turn; None if nothing was said or hearing failed."""
+        async for update in self.turn.utterance:
+            if isinstance(update, Transcript):
+                self.turn.transcripts.append(update)
+            else:
+                return self.committed(update)
+        return None
+
+    def committed(self, update: TurnEnded | HearingFailed) -> Transcript | None:
+        """Close the listening half of the turn; None if there is nothing to answer."""
+        if isinstance(update, HearingFailed):
+            self.turn.error = update.error
+            return None
+        self.turn.ended = update
+        if not normalise(update.transcript.text):
+            return None
+        self.turn.committed_s = self.turn.clock()
+        self.on_commit()
+        return update.transcript
+
+    def begin(self, transcript: Transcript, *, streamed: bool = True) -> Guess:
+        """Start a reply, silent as yet."""
+        reply = self.start_reply(transcript.text, streamed=streamed)
+        return Guess(reply, transcript, self.work.create_task(reply.run(), name="reply"))
+
+    def answer(self, guess: Guess) -> None:
+        """Let this reply be heard; the turn ends with it."""
+        self.turn.answer = guess
+        guess.reply.release()
+
+    def discard(self, guess: Guess) -> None:
+        """Throw a reply away; its request is cancelled."""
+        guess.discarded_s = self.turn.clock()
+        guess.task.cancel()
+
+
+async def _sequential(floor: _Floor) -> None:
+    transcript = await floor.user_to_finish()
+    if transcript is not None:
+        floor.answer(floor.begin(transcript, streamed=False))
+
+
+async def _streaming(floor: _Floor) -> None:
+    transcript = await floor.user_to_finish()
+    if transcript is not None:
+        floor.answer(floor.begin(transcript))
+
+
+async def _speculative(floor: _Floor) -> None:
+    guess: Guess | None = None
+    async for update in floor.turn.utterance:
+        match update:
+            case Transcript():
+                floor.turn.transcripts.append(update)
+                if guess is not None and not _still_fits(guess, update):
+                    floor.discard(guess)
+                    guess = None
+                if guess is None and _worth_a_guess(update):
+                    guess = floor.begin(update)
+                    floor.turn.guesses.append(guess)
+            case TurnEnded() | HearingFailed():
+                transcript = floor.committed(update)
+                if guess is not None and (transcript is None or not _still_fits(guess, transcript)):
+                    floor.discard(guess)
+                    guess = None
+                if transcript is not None:
+                    floor.answer(guess or floor.begin(transcript))
+                return
+
+
+def _worth_a_guess(transcript: Transcript) -> bool:
+    """A pause, or a sentence complete and stable to its last word; but nobody ends a turn on "and the"."""
+    judged = completeness(transcript.text)
+    if judged is Completeness.DANGLING or not normalise(transcript.text):
+        return False
+    whole_text_stable = normalise(transcript.stable_text) == normalise(transcript.text)
+    return transcript.is_final or (judged is Completeness.COMPLETE and whole_text_stable)
+
+
+def _still_fits(guess: Guess, transcript: Transcript) -> bool:
+    """Whether a guess answers these words too: case and punctuation change nothing, and a guess that failed fits nothing."""
+    return guess.reply.error is None and normalise(guess.reply.question) == normalise(transcript.text)
+
+
+_MODES: dict[Mode, Callable[[_Floor], Awaitable[None]]] = {
+    Mode.SEQUENTIAL: _sequential,
+    Mode.STREAMING: _streaming,
+    Mode.SPECULATIVE: _speculative,
+}
