@@ -1,4 +1,5 @@
-"""The command line: argv in, exit code out. Each command parses its options and hands over; heavy imports happen inside commands.
+"""The command line: argv in, exit code out. Each command parses its options and hands over; heavy imports happen
+inside commands.
 
 Exit codes: 0 done, 1 a run finished but something in it failed, 2 the input or configuration is wrong.
 """

@@ -1,7 +1,8 @@
-"""Configuration: TOML, read once, into validated objects; the shipped `configs/default.toml` first, then the user's file over it.
+"""Configuration: TOML, read once, into validated objects; the shipped `configs/default.toml` first, then the user's
+file over it.
 
-The settings' own dataclasses, which live beside the code that they steer, are the schema; an unknown key is refused by its full path.
-It knows no command line.
+The settings' own dataclasses, which live beside the code that they steer, are the schema; an unknown key is refused
+by its full path. It knows no command line.
 """
 
 import difflib
@@ -11,7 +12,7 @@ from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import Any, get_type_hints
 
-from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from agent.resources import shipped
 from pipelines.endpointing import EndpointingSettings
@@ -45,11 +46,12 @@ class Config:
     llm: ChatSettings
 
 
-_ADAPTER = TypeAdapter(Config, config=ConfigDict(extra="forbid"))
+_ADAPTER = TypeAdapter(Config)
 
 
 def load_config(path: Path | None = None, overrides: Mapping[str, Mapping[str, object]] | None = None) -> Config:
-    """The shipped defaults, overlaid by the file at `path` and then by `overrides` (section -> key -> value; a None is not set).
+    """The shipped defaults, overlaid by the file at `path` and then by `overrides` (section -> key -> value; a None
+    is not set).
 
     Raises ConfigError with the key's full path, the value, and what would be right.
     """

@@ -1,4 +1,7 @@
-"""What a run prints for people: progress while it works, tables and one sentence when it is done. All of it goes to the console given."""
+"""What a run prints for people.
+
+Progress while it works, tables and one sentence when it is done. All of it goes to the console given.
+"""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager

@@ -1,7 +1,7 @@
 """`quickturn demo`: the main job on a fresh machine, with no key, no device and no download.
 
-The shipped questions go through real speech recognition, a real HTTP stream and real synthesis, in the three modes and at four LLM
-speeds; only the LLM is simulated, and says so.
+The shipped questions go through real speech recognition, a real HTTP stream and real synthesis, in the three modes
+and at four LLM speeds; only the LLM is simulated, and says so.
 """
 
 from dataclasses import replace
@@ -22,20 +22,23 @@ QUESTIONS = 5
 
 
 WHAT_IS_REAL = (
-    "Real: speech recognition, HTTP stream, synthesis, timing. Simulated: the LLMs' speed (the pacer). The embedded recogniser is a "
-    "small one that knows this demo's domain and synthetic voices; `quickturn fetch whisper:base.en` brings one for open speech."
+    "Real: speech recognition, HTTP stream, synthesis, timing. Simulated: the LLMs' speed (the pacer). The embedded "
+    "recogniser is a small one that knows this demo's domain and synthetic voices; `quickturn fetch whisper:base.en` "
+    "brings one for open speech."
 )
 
 
 def measurement(config: Config, out: Path, lanes: int) -> Measurement:
     """The grid: three modes, four LLM speeds, the shortest of the shipped questions. Engines are the embedded ones."""
-    questions = sorted(shipped("question_short"), key=lambda recording: len(recording.pcm))[:QUESTIONS]
+    questions = sorted((r for r in shipped("question_short") if r.seen_voice), key=lambda r: len(r.pcm))[:QUESTIONS]
     config = replace(config, agent=replace(config.agent, stt="embedded", tts="embedded"))
     return Measurement(config, questions, LLMS, tuple(Mode), title="Quickturn demo", lanes=lanes, out=out)
 
 
 def before_and_after(measured: Measured, question: Recording, out: Path) -> Path:
-    """One WAV to listen to: a question answered the slow way, a second of silence, and the same answered the fast way."""
+    """One WAV to listen to: a question answered the slow way, a second of silence, and the same answered the fast
+    way.
+    """
     slow, fast = (
         _conversation(measured, question.name, llm, mode)
         for llm, mode in ((LLMS[0], Mode.SEQUENTIAL), (LLMS[-1], Mode.SPECULATIVE))

@@ -1,6 +1,8 @@
-"""One measurement, whoever asks for it (`replay`, `compare`, `demo`): recordings x models x modes -> turns, rows, files.
+"""One measurement, whoever asks for it (`replay`, `compare`, `demo`): recordings x models x modes -> turns, rows,
+files.
 
-It opens the rig, runs the replays, writes the trace as turns finish and the WAVs as recordings do. What is printed is the caller's.
+It opens the rig, runs the replays, writes the trace as turns finish and the WAVs as recordings do. What is printed is
+the caller's.
 """
 
 from collections.abc import Sequence

@@ -1,7 +1,8 @@
 """Replay: a recording is fed to a session in real time, and what the agent says is written beside it on one timeline.
 
-The input is paced on an absolute schedule, so a frame arrives when its last sample would have been captured. The output is a device
-without latency. Labels make the stopwatch exact: the turn latency counts from the true end of speech in the samples that were fed.
+The input is paced on an absolute schedule, so a frame arrives when its last sample would have been captured. The
+output is a device without latency. Labels make the stopwatch exact: the turn latency counts from the true end of
+speech in the samples that were fed.
 """
 
 import asyncio
@@ -90,7 +91,9 @@ class _Clip:
 
 @dataclass(frozen=True, slots=True)
 class ReplayedTurn:
-    """A turn of a replay with the label that it answers, if any; `false_cut_in`: the agent did not wait for that label's end."""
+    """A turn of a replay with the label that it answers, if any; `false_cut_in`: the agent did not wait for that
+    label's end.
+    """
 
     trace: TurnTrace
     label: TurnLabel | None
@@ -197,7 +200,9 @@ class Replay:
     # ------------------------------------------------------------ labels
 
     def _judge(self, clip: _Clip, finished: TurnFinished) -> ReplayedTurn:
-        """Find the label that a turn answers: the last one that was over when it committed, else the one that it cut into."""
+        """Find the label that a turn answers: the last one that was over when it committed, else the one that it cut
+        into.
+        """
         turn = finished.turn
         over_s = turn.committed_s if turn.committed_s is not None else self._clock()
         over = [label for label in clip.labels if self._epoch_s + clip.media_s(label.end_samples) <= over_s]

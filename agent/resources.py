@@ -1,4 +1,7 @@
-"""Where the shipped data files lie: in an installed wheel inside the package, in a checkout at its top. It reads none of them."""
+"""Where the shipped data files lie: in an installed wheel inside the package, in a checkout at its top.
+
+It reads none of them.
+"""
 
 from pathlib import Path
 

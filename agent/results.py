@@ -1,6 +1,9 @@
-"""The documents of a run: a turn's, the summary, the rows of a comparison. It computes and knows no file, terminal or chart.
+"""The documents of a run: a turn's, the summary, the rows of a comparison.
 
-Percentiles are over completed turns only: interrupted, tool and failed turns are counted beside them (DESIGN of the trace).
+It computes and knows no file, terminal or chart.
+
+Percentiles are over completed turns only: interrupted, tool and failed turns are counted beside them (DESIGN of the
+trace).
 """
 
 import os
@@ -107,7 +110,8 @@ def share_ms(turn: Mapping[str, Any], stage: str) -> float:
 def rows(turns: Sequence[Mapping[str, Any]], baseline: str) -> list[Document]:
     """A row for each LLM and mode; `delta_ms` is against the LLM `baseline` in the same mode, turn by turn.
 
-    `ci95_ms` bounds the median of those differences by the percentile bootstrap (Efron 1979, 2,000 resamples, fixed seed).
+    `ci95_ms` bounds the median of those differences by the percentile bootstrap (Efron 1979, 2,000 resamples, fixed
+    seed).
     """
     cells: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
     for turn in turns:

@@ -1,6 +1,7 @@
 """What a run needs, opened once and closed in order: speech engines, the pacer, one open connection a model.
 
-It hands out sessions for any model and mode over the same engines, so that runs differ in nothing else. It knows no command line.
+It hands out sessions for any model and mode over the same engines, so that runs differ in nothing else. It knows no
+command line.
 """
 
 import asyncio
@@ -28,7 +29,9 @@ from pipelines.turn import Mode
 from pipelines.vad import VoiceActivity
 
 _UNKNOWN_WINDOW_TOKENS = 8_192
-"""Where a model's context window is not known: what Cerebras launched with in 2024, and no chat model of today has less."""
+"""Where a model's context window is not known: what Cerebras launched with in 2024, and no chat model of today has
+less.
+"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """Runs of many replays: several lanes at a time over one rig, with the event loop's lag measured meanwhile.
 
-Replays are in real time, so lanes save time; they share two cores, so too many of them would measure each other. It prints nothing.
+Replays are in real time, so lanes save time; they share two cores, so too many of them would measure each other. It
+prints nothing.
 """
 
 import asyncio

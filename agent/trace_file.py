@@ -1,4 +1,6 @@
-"""Writing a trace: JSON Lines, one `session` line and then a line a turn, each flushed, so that what is written stays readable."""
+"""Writing a trace: JSON Lines, one `session` line and then a line a turn, each flushed, so that what is written stays
+readable.
+"""
 
 import json
 from collections.abc import Mapping
@@ -17,7 +19,9 @@ TRACE_VERSION = 1
 
 
 def session_line(rig: Rig) -> dict[str, Any]:
-    """The first line: version, configuration (it holds no secret: keys come from the environment), machine, engines, models."""
+    """The first line: version, configuration (it holds no secret: keys come from the environment), machine, engines,
+    models.
+    """
     return {
         "type": "session",
         "version": TRACE_VERSION,

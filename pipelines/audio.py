@@ -48,8 +48,8 @@ def resample(pcm: Pcm, from_hz: int, to_hz: int) -> Pcm:
 class MediaClock:
     """Maps media time (samples of the input) to process time (seconds of the clock).
 
-    A frame cannot arrive before its last sample was captured, so the earliest arrival relative to media time, over all frames,
-    is the best estimate of the stream's origin; late deliveries do not move it.
+    A frame cannot arrive before its last sample was captured, so the earliest arrival relative to media time, over
+    all frames, is the best estimate of the stream's origin; late deliveries do not move it.
     """
 
     def __init__(self, clock: Clock) -> None:

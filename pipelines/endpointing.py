@@ -1,7 +1,7 @@
 """Is the turn over? A pure decision on the length of a silence and the words before it; no I/O, no clock.
 
-A complete sentence earns a short wait, a dangling "and the" a long one, anything else a middle one: the words tell more about
-whether somebody has finished than the silence does. It knows nothing of audio.
+A complete sentence earns a short wait, a dangling "and the" a long one, anything else a middle one: the words tell
+more about whether somebody has finished than the silence does. It knows nothing of audio.
 """
 
 import re
@@ -11,7 +11,9 @@ from enum import StrEnum
 
 @dataclass(frozen=True, slots=True)
 class EndpointingSettings:
-    """Silence that ends the turn, in ms, counted from the end of the last voiced window, by completeness of the words."""
+    """Silence that ends the turn, in ms, counted from the end of the last voiced window, by completeness of the
+    words.
+    """
 
     complete_ms: float = 180
     unknown_ms: float = 600
@@ -26,21 +28,18 @@ class Completeness(StrEnum):
     DANGLING = "dangling"
 
 
-_DANGLING_WORDS = frozenset(
+_NEVER_LAST = frozenset("a an the my your our their and or but because if of to for from with into than at".split())
+"""Words on which English does not end an utterance, whatever mark a recogniser puts behind them."""
+
+_SELDOM_LAST = frozenset(
     """
-    a an the this that these those my your his her its our their some any every each another no
-    and or but so because if when while although unless until than as like whether
-    of to in on at for from with without by about into onto over under between through during near before after around
-    is are was were be am do does did can could will would should shall may might must have has had let
-    i you he she we they it's i'm
-    very really quite too more most just maybe also please-and uh um er hmm well
-    what which who whose where how why
+    this that these those his her its some any every each which whose what who where when while why how whether
+    is are was were am be do does did can could will would should must have has had let not
+    i we he she they it's i'm on in about over through under before after between during near without by so as like
+    very really quite just um uh er hmm well
     """.split()
 )
-"""Words that English hardly ever ends an utterance on: determiners, conjunctions, prepositions, auxiliaries, fillers."""
-
-_WHOLE_ANSWERS = frozenset("why how what who where when really maybe well so more no".split())
-"""Of these, the ones that are an utterance of their own when they stand alone."""
+"""Words that may end one, but then with a mark behind them: "turn it on.", "yes, I am." """
 
 _LAST_WORD = re.compile(r"([\w']+)\W*$")
 _OPEN_END = re.compile(r"(,|;|:|-|–|—|\.\.\.|…)\s*$")
@@ -52,12 +51,10 @@ def completeness(text: str) -> Completeness:
     last = _LAST_WORD.search(text.lower())
     if last is None:
         return Completeness.UNKNOWN
-    if _OPEN_END.search(text):
+    marked = _END_MARK.search(text) is not None
+    if _OPEN_END.search(text) or last[1] in _NEVER_LAST or (last[1] in _SELDOM_LAST and not marked):
         return Completeness.DANGLING
-    alone = last.start() == 0 or not text[: last.start()].strip()
-    if last[1] in _DANGLING_WORDS and not (alone and last[1] in _WHOLE_ANSWERS) and not text.rstrip().endswith("?"):
-        return Completeness.DANGLING
-    return Completeness.COMPLETE if _END_MARK.search(text) else Completeness.UNKNOWN
+    return Completeness.COMPLETE if marked else Completeness.UNKNOWN
 
 
 def silence_needed_ms(text: str, settings: EndpointingSettings) -> float:

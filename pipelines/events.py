@@ -1,8 +1,8 @@
 """What travels between the stages of a turn.
 
-Frozen values with their units in their names. Media time is counted in samples of the input (`_samples`), process time in
-seconds of the one injected monotonic clock (`_s`); the two are never mixed. "Never happened" is None. This module imports
-nothing of ours and knows no stage.
+Frozen values with their units in their names. Media time is counted in samples of the input (`_samples`), process
+time in seconds of the one injected monotonic clock (`_s`); the two are never mixed. "Never happened" is None. This
+module imports nothing of ours and knows no stage.
 """
 
 from collections.abc import Callable
@@ -71,9 +71,10 @@ class Word:
 class Transcript:
     """What the user said so far in this turn.
 
-    `text` is all of it and `stable_text` the leading part that is not expected to change any more. `is_final` marks a decode of
-    everything up to a `SpeechStopped`; speech that resumes afterwards brings further transcripts, each holding the whole turn.
-    `audio_end_samples` is how far it has listened; `started_s` and `ready_s` bound the decode in process time.
+    `text` is all of it and `stable_text` the leading part that is not expected to change any more. `is_final` marks a
+    decode of everything up to a `SpeechStopped`; speech that resumes afterwards brings further transcripts, each
+    holding the whole turn. `audio_end_samples` is how far it has listened; `started_s` and `ready_s` bound the decode
+    in process time.
     """
 
     text: str

@@ -2,8 +2,9 @@
 
 It joins voice activity, speech to text and endpointing. It knows nothing of the LLM, of answers or of who is listening.
 
-Lifecycle: `SpeechStarted` opens an utterance and hands it to the session at once (it may be a barge-in); its recogniser runs as
-one task of the ear's own TaskGroup; the utterance closes with exactly one `TurnEnded` or `HearingFailed`.
+Lifecycle: `SpeechStarted` opens an utterance and hands it to the session at once (it may be a barge-in); its
+recogniser runs as one task of the ear's own TaskGroup; the utterance closes with exactly one `TurnEnded` or
+`HearingFailed`.
 """
 
 import logging
@@ -36,8 +37,9 @@ _UPDATES_BOUND = (
 class TurnEnded:
     """The user has finished. `transcript` is final; the marks are process time.
 
-    `speech_end_s` is the end of the last voiced window, `paused_s` when that was noticed, `endpoint_s` when the silence had
-    lasted long enough for these words. The transcript may have come later still: then the recogniser was the wait.
+    `speech_end_s` is the end of the last voiced window, `paused_s` when that was noticed, `endpoint_s` when the
+    silence had lasted long enough for these words. The transcript may have come later still: then the recogniser was
+    the wait.
     """
 
     transcript: Transcript
@@ -108,8 +110,8 @@ class _OpenUtterance:
 class Listener:
     """Listens to one input for the length of a conversation.
 
-    With `recognise_while_speaking` off, the recogniser starts only after the end of the turn, which is then decided on silence
-    alone: the walkie-talkie of the sequential mode.
+    With `recognise_while_speaking` off, the recogniser starts only after the end of the turn, which is then decided
+    on silence alone: the walkie-talkie of the sequential mode.
     """
 
     def __init__(

@@ -14,7 +14,7 @@ _CITATION = re.compile(r"\s?\[\^?\d+\]")
 _TABLE_RULE = re.compile(r"^[ \t]*\|?[ \t]*:?-{2,}:?[ \t]*(?:\|[ \t]*:?-{2,}:?[ \t]*)*\|?[ \t]*$", re.MULTILINE)
 _TABLE_EDGE = re.compile(r"^[ \t]*\|[ \t]*|[ \t]*\|[ \t]*$", re.MULTILINE)
 _RULE = re.compile(r"^[ \t]*(?:[-*_=][ \t]*){3,}$", re.MULTILINE)
-_LINE_START = re.compile(r"^[ \t]*(?:#{1,6}[ \t]+|>[ \t]?|[-*+•‣▪–][ \t]+(?:\[[ xX]\][ \t]+)?)+", re.MULTILINE)  # noqa: RUF001 - a dash as bullet
+_LINE_START = re.compile(r"^[ \t]*(?:#{1,6}[ \t]+|>[ \t]?|[-*+•‣▪–][ \t]+(?:\[[ xX]\][ \t]+)?)+", re.MULTILINE)
 _LIST_NUMBER = re.compile(r"^([ \t*_]*\d{1,3})[.)]([*_]*)[ \t]+(?=\S)", re.MULTILINE)
 _HEADING_END = re.compile(r"[ \t]+#+[ \t]*$", re.MULTILINE)
 _TAG = re.compile(r"</?[a-zA-Z][^<>]*>")

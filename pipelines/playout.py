@@ -41,7 +41,8 @@ class Played:
     def heard(self, now_s: float) -> str:
         """The words that had sounded by `now_s`.
 
-        A synthesizer need not say when each word sounds, so time is shared out by letters; a word half said was not heard.
+        A synthesizer need not say when each word sounds, so time is shared out by letters; a word half said was not
+        heard.
         """
         if now_s >= self.end_s:
             return self.text

@@ -1,10 +1,11 @@
 """One answer in the making: messages -> LLM stream -> sentences -> speech -> output.
 
-A reply is silent, and runs no tool, until it is released; so it may be started on a guess and thrown away. Three tasks of one
-TaskGroup pull in turn: `_think` reads the LLM as fast as it writes, `_speak` synthesizes a little ahead, `_play` waits for the
-release. It knows nothing of the user's audio or of why it was started.
+A reply is silent, and runs no tool, until it is released; so it may be started on a guess and thrown away. Three
+tasks of one TaskGroup pull in turn: `_think` reads the LLM as fast as it writes, `_speak` synthesizes a little ahead,
+`_play` waits for the release. It knows nothing of the user's audio or of why it was started.
 
-A fault of the LLM ends the answer with a short apology; a fault of the synthesizer ends it in silence. Both are kept in `error`.
+A fault of the LLM ends the answer with a short apology; a fault of the synthesizer ends it in silence. Both are kept
+in `error`.
 """
 
 import asyncio
@@ -119,7 +120,10 @@ class _Speech:
 
 
 class Reply:
-    """The answer to `messages`. With `streamed` off, speech waits for the whole text and playout for the whole speech."""
+    """The answer to `messages`.
+
+    With `streamed` off, speech waits for the whole text and playout for the whole speech.
+    """
 
     def __init__(
         self,
@@ -283,7 +287,9 @@ class Reply:
 
 
 def _named(error: Exception, stage: str) -> QuickturnError:
-    """The fault itself if it is one of ours, else one that names the stage; an unforeseen one goes to the log with its traceback."""
+    """The fault itself if it is one of ours, else one that names the stage; an unforeseen one goes to the log with
+    its traceback.
+    """
     if isinstance(error, QuickturnError):
         return error
     log.error("%s failed", stage, exc_info=error)

@@ -4,7 +4,6 @@ Every decision looks only at the text up to the character at hand, so the units 
 into deltas. Pure: no clock and no I/O. It knows punctuation, Markdown code and where a run-on may be cut; it does not
 know abbreviations (`pipelines.full_stop`), how a unit is read aloud (`pipelines.speakable`) or who synthesizes it.
 """
-# ruff: noqa: RUF001 - typographic quotes, dashes and full stops are what this module looks for
 
 import re
 from typing import Literal
@@ -105,11 +104,13 @@ class SentenceSplitter:
         elif char in _CERTAIN:
             if _is_sentence_mark(before, char):
                 self._end_at_mark()
-        elif before.endswith(".") and not before.endswith("..") and full_stop(before[:-1]) is FullStop.END:
+        elif _is_quoted_end(before):
             self._end_at_mark()
 
     def _look_before_space(self, before: str) -> None:
         core = before.rstrip(_CLOSERS)
+        if _in_inline_code(core):
+            return
         if core.endswith(("..", "…")):
             self._leave_in_doubt(before, FullStop.END_IF_CAPITAL)
         elif core.endswith(tuple(_CERTAIN)):
@@ -153,6 +154,12 @@ def _is_sentence_mark(before: str, mark: str) -> bool:
         return True
     token = before.rsplit(None, 1)[-1] if before and not before[-1].isspace() else ""
     return token[-1:] not in ("", *_OPENERS) and not _WEB_TOKEN.search(token)
+
+
+def _is_quoted_end(before: str) -> bool:
+    """Whether a quote that closes behind `before` ends the sentence; no number follows one, so `"No."` is an answer."""
+    is_full_stop = before.endswith(".") and not before.endswith("..")
+    return is_full_stop and full_stop(before[:-1]) in (FullStop.END, FullStop.END_IF_CAPITAL)
 
 
 def _run_on_cut(text: str) -> int:

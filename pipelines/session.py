@@ -1,8 +1,9 @@
 """The conversation: audio in -> turns -> audio out, with a history that holds what was heard.
 
-Lifecycle: the ear runs for the whole session and hands over each utterance the moment it begins. An utterance is a turn; one that
-begins while the turn before it is still thinking or speaking is a barge-in and cancels that turn. No fault of a stage ends the
-session: the turn is marked failed, the agent apologises where it can, and the next turn works.
+Lifecycle: the ear runs for the whole session and hands over each utterance the moment it begins. An utterance is a
+turn; one that begins while the turn before it is still thinking or speaking is a barge-in and cancels that turn. No
+fault of a stage ends the session: the turn is marked failed, the agent apologises where it can, and the next turn
+works.
 """
 
 import asyncio
@@ -144,7 +145,9 @@ class Session:
 
 
 def _with_user(history: list[ChatMessage], text: str) -> list[ChatMessage]:
-    """The history with the user's words added; what was said before an answer that nobody heard belongs to the same message."""
+    """The history with the user's words added; what was said before an answer that nobody heard belongs to the same
+    message.
+    """
     if history and history[-1].role == "user":
         return [*history[:-1], ChatMessage("user", f"{history[-1].text} {text}")]
     return [*history, ChatMessage("user", text)]

@@ -4,7 +4,6 @@ It decides only the order in which the readers of `pipelines.spoken` see the tex
 first, so that a date is not read as a fraction nor a telephone number as a range. American English; it knows no other
 language. It does not know where sentences end (`pipelines.sentences`) or who synthesizes them.
 """
-# ruff: noqa: RUF001 - typographic signs are what this module replaces
 
 import re
 
@@ -13,7 +12,7 @@ from pipelines.spoken.addresses import say_addresses, say_phone_numbers
 from pipelines.spoken.measures import say_measures, say_rates
 from pipelines.spoken.money import say_money
 from pipelines.spoken.names import say_abbreviations, say_acronyms
-from pipelines.spoken.numerals import say_numerals, say_ranges_and_signs
+from pipelines.spoken.numerals import say_numerals, say_ranges_and_signs, say_roman_numerals
 from pipelines.spoken.times import say_dates, say_times, say_years
 
 _SYMBOLS = {
@@ -74,7 +73,7 @@ def speakable(text: str) -> str:
     text = _ABOUT.sub("about ", text)
     if _NUMERIC.search(text):
         text = _say_numbers(text)
-    text = say_acronyms(_say_slashes(text))
+    text = say_acronyms(say_roman_numerals(_say_slashes(text)))
     text = _tidy(text)
     return text if any(char.isalnum() for char in text) else ""
 

@@ -1,7 +1,8 @@
 """Where the milliseconds of a turn went: spans, and the critical path through them.
 
-A span is a piece of work with the spans whose results it waited for. The critical path is walked backwards from the last span: at
-each point, which input arrived last? What nobody worked in is `overhead`. It knows no stage's code, only names and times.
+A span is a piece of work with the spans whose results it waited for. The critical path is walked backwards from the
+last span: at each point, which input arrived last? What nobody worked in is `overhead`. It knows no stage's code,
+only names and times.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,7 +11,10 @@ from enum import StrEnum
 
 
 class Stage(StrEnum):
-    """The owners of time. Those of the critical path come first, in the order in which they usually follow each other."""
+    """The owners of time.
+
+    Those of the critical path come first, in the order in which they usually follow each other.
+    """
 
     ENDPOINT = "endpoint"
     STT = "stt"
@@ -28,7 +32,10 @@ class Stage(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """Work of one stage in process time; `after` names the spans it had to wait for. `discarded` work was thrown away."""
+    """Work of one stage in process time; `after` names the spans it had to wait for.
+
+    `discarded` work was thrown away.
+    """
 
     span_id: int
     stage: Stage
@@ -85,8 +92,8 @@ class Timeline:
 def critical_path(spans: Mapping[int, Span], last: int, origin_s: float) -> list[Segment]:
     """The segments that tile the time from `origin_s` to the end of span `last`, in order of time.
 
-    An input that arrived after its consumer started (they overlapped) counts up to that start. A span without inputs waited for
-    the user's speech alone, so it reaches back to the origin.
+    An input that arrived after its consumer started (they overlapped) counts up to that start. A span without inputs
+    waited for the user's speech alone, so it reaches back to the origin.
     """
     segments: list[Segment] = []
     span, end_s = spans[last], spans[last].end_s

@@ -1,4 +1,7 @@
-"""Functions that the model may call. A tool is a schema and a coroutine; when it runs is the reply's business, not its own."""
+"""Functions that the model may call.
+
+A tool is a schema and a coroutine; when it runs is the reply's business, not its own.
+"""
 
 import json
 import logging

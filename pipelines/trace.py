@@ -1,7 +1,8 @@
 """From a finished turn to its spans, its critical path and its line in the trace (the JSON contract).
 
-It reads what the stages noted and asks them nothing. Times in a trace are ms relative to the true end of the user's speech: the
-labelled one of a recording, else the voice activity's own (which is late by its hang-over, and then `labelled` is false).
+It reads what the stages noted and asks them nothing. Times in a trace are ms relative to the true end of the user's
+speech: the labelled one of a recording, else the voice activity's own (which is late by its hang-over, and then
+`labelled` is false).
 """
 
 from collections.abc import Sequence
@@ -15,11 +16,6 @@ from pipelines.reply import Reply, Request
 from pipelines.session import TurnFinished
 from pipelines.timeline import Segment, Span, Stage, Timeline, critical_path
 from pipelines.turn import Guess, Turn
-
-CHARACTERS_PER_TOKEN = (
-    4  # what a cancelled stream's prompt is charged with, since no usage arrives: the usual estimate for English
-)
-
 
 @dataclass(slots=True)
 class TurnTrace:
@@ -45,9 +41,7 @@ def trace_turn(finished: TurnFinished, speech_start_s: float, speech_end_s: floa
         return trace
     known = [heard.get(id(turn.answer.transcript))] if turn.hit else [heard.get(_ENDPOINT), heard.get(_FINAL)]
     ready = _reply_spans(turn.answer, timeline, known, None)
-    last = _playout_spans(
-        turn.answer.reply, timeline, [ready, heard.get(_ENDPOINT), heard.get(_FINAL)], finished.cut_s
-    )
+    last = _playout_spans(turn.answer.reply, timeline, [ready, heard.get(_ENDPOINT), heard.get(_FINAL)], finished.cut_s)
     if last is not None and timeline.spans[last].end_s > speech_end_s:
         trace.path = critical_path(timeline.spans, last, speech_end_s)
         trace.turn_latency_ms = (timeline.spans[last].end_s - speech_end_s) * 1_000
@@ -79,7 +73,9 @@ def _hearing_spans(turn: Turn, timeline: Timeline) -> dict[int, int]:
 
 
 def _waited_for(transcript: Transcript, ended: TurnEnded | None, noticed: int | None, over: int | None) -> int | None:
-    """What a decode waited for: the end of the turn, the silence that announced it, or (while the user spoke) nothing."""
+    """What a decode waited for: the end of the turn, the silence that announced it, or (while the user spoke)
+    nothing.
+    """
     if ended is None or transcript.started_s < ended.paused_s:
         return None
     return over if transcript.started_s >= ended.endpoint_s else noticed
@@ -123,7 +119,9 @@ def _request_spans(
 
 
 def _playout_spans(reply: Reply, timeline: Timeline, inputs: Sequence[int | None], cut_s: float | None) -> int | None:
-    """Spans from the hand-over to the output on; returns the one that ends at the first audible sample, if it was heard."""
+    """Spans from the hand-over to the output on; returns the one that ends at the first audible sample, if it was
+    heard.
+    """
     playout = reply.playout
     if playout.handed_s is None or playout.started_s is None or playout.audible_s is None:
         return None

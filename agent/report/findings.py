@@ -64,7 +64,7 @@ def headline(rows: Sequence[Row]) -> str:
     if best is worst:
         end = f"; the longest wait is {wait}" if wait else ""
         return f"The median turn takes {milliseconds(best['p50_ms'])} ms ({_cell(best)}){end}."
-    end = f"; what is left is mostly {wait}" if wait else ""
+    end = f"; the longest wait left is {wait}" if wait else ""
     return (
         f"The median turn falls from {milliseconds(worst['p50_ms'])} ms ({_cell(worst)}) "
         f"to {milliseconds(best['p50_ms'])} ms ({_cell(best)}){end}."
@@ -102,7 +102,9 @@ def anatomy(turns: Sequence[Turn], rows: Sequence[Row]) -> list[Turn]:
         return []
     if best is worst:
         return [typical]
-    same = [turn for turn in _completed_of(turns, worst) if turn.get("recording") == typical.get("recording")]
+    # A recording may hold several turns; the reference tells them apart.
+    wanted = typical.get("recording"), typical.get("reference")
+    same = [turn for turn in _completed_of(turns, worst) if (turn.get("recording"), turn.get("reference")) == wanted]
     return [*same[:1], typical]
 
 

@@ -80,6 +80,7 @@ def render(
             outcomes=Counter(str(turn.get("outcome")) for turn in turns),
             simulated=bool(session.get("simulated"))
             or any(stages.is_simulated(str(turn.get("llm"))) for turn in turns),
+            estimated=sum(turn.get("labelled") is False for turn in turns),
             headline=findings.headline(rows),
             levers=findings.levers(rows),
             grid=figures.grid(rows),
@@ -118,6 +119,7 @@ def _environment() -> Environment:
     environment.globals |= {
         "waterfall": waterfall,
         "STAGES": stages.STAGES,
+        "BESIDE": stages.BESIDE,
         "STAGE_FACTS": STAGE_FACTS,
         "OUTCOMES": stages.OUTCOMES,
         "MODE_MEANINGS": stages.MODE_MEANINGS,
@@ -144,14 +146,14 @@ def _choices(turns: Sequence[findings.Turn], key: str) -> list[str]:
 
 
 def _flatten(value: object, name: str = "") -> Iterator[tuple[str, str]]:
-    """A nested mapping as dotted names and texts."""
+    """A nested mapping as dotted names and texts, in which a simulated LLM is called so."""
     if isinstance(value, Mapping):
         for key, item in value.items():
             yield from _flatten(item, f"{name}.{key}" if name else str(key))
     elif isinstance(value, str) or not isinstance(value, Sequence):
-        yield name, findings.NEVER if value is None else str(value)
+        yield name, findings.NEVER if value is None else stages.llm_label(str(value))
     else:
-        yield name, ", ".join(str(item) for item in value) or findings.NEVER
+        yield name, ", ".join(stages.llm_label(str(item)) for item in value) or findings.NEVER
 
 
 def _whole_names(text: str, names: Sequence[str]) -> Markup:

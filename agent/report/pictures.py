@@ -159,7 +159,7 @@ def _llm_axis(rows: Sequence[findings.Row]) -> alt.Y:
 
 
 def _stage_colour(*, context: bool = False) -> alt.Color:
-    known = stages.STAGES + (stages.CONTEXT if context else ())
+    known = stages.STAGES + (stages.BESIDE + stages.CONTEXT if context else ())
     scale = alt.Scale(domain=[stage.name for stage in known], range=[stage.colour for stage in known])
     legend = None if context else alt.Legend(title=None, orient="bottom", columns=4, symbolType="square")
     return alt.Color("stage:N", scale=scale, legend=legend)

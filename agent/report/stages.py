@@ -14,24 +14,30 @@ class Stage:
     meaning: str
 
 
-# Okabe and Ito's palette (https://jfly.uni-koeln.de/color/), made to stay apart under colour blindness; its yellow, too
-# pale on paper, gives way to the wine of Paul Tol's muted scheme, its black to a grey, and its purple is a little lighter
-# so that it does not meet that grey.
+# Okabe and Ito's palette (https://jfly.uni-koeln.de/color/), made to stay apart under colour blindness. Its yellow, too
+# pale on paper, gives way to a wine red, its black to a grey that shows on dark pages too, and its purple is a little
+# lighter so that it does not meet that grey.
 STAGES = (
     Stage("endpoint", "Endpointing", "#e69f00", "#1b1b1f", "Waiting to be sure that the user has finished."),
     Stage("stt", "STT", "#009e73", "#1b1b1f", "Writing the final transcript."),
     Stage("llm_ttft", "LLM first token", "#0072b2", "#ffffff", "Request sent until the first word of the answer."),
     Stage("llm_sentence", "LLM first sentence", "#56b4e9", "#1b1b1f", "First word until there is a sentence to speak."),
     Stage("tts", "TTS", "#d58ab3", "#1b1b1f", "Sentence handed over until the first sound samples."),
-    Stage("leading_silence", "Leading silence", "#882255", "#ffffff", "First samples until the first audible one."),
-    Stage("output", "Output", "#d55e00", "#1b1b1f", "Audio waiting in the output's buffer."),
+    Stage("output", "Output", "#d55e00", "#1b1b1f", "First sound handed over until the output plays it."),
+    Stage("leading_silence", "Leading silence", "#9c2c68", "#ffffff", "First samples until the first audible one."),
     Stage("overhead", "Overhead", "#80808a", "#1b1b1f", "The pipeline itself: hand-overs between stages."),
 )
+BESIDE = (
+    Stage("llm_rest", "LLM rest", "#8fa9bf", "#1b1b1f", "The answer written on after its first sentence."),
+    Stage("tool", "Tool", "#a68a64", "#1b1b1f", "A tool at work on the model's request."),
+)
+"""Work that is drawn, but never stands in a completed turn's critical path."""
+
 CONTEXT = (
     Stage("speech", "User speaks", "#b9b9c2", "#1b1b1f", "The user's speech; it ends at 0."),
     Stage("agent_speech", "Agent speaks", "#b9b9c2", "#1b1b1f", "The answer as it was played."),
 )
-_BY_KEY = {stage.key: stage for stage in STAGES + CONTEXT}
+_BY_KEY = {stage.key: stage for stage in STAGES + BESIDE + CONTEXT}
 
 MODES = ("sequential", "streaming", "speculative")
 MODE_MEANINGS = {

@@ -1,6 +1,6 @@
 """What the simulated provider says: an answer that fits the last user message, the same every time.
 
-It knows the demo's domain (`intents`, `explanations`), can add, count and tell a story, calls a tool where one fits,
+It knows the demo's domain (`intents`, `knowledge`), can add, count and tell a story, calls a tool where one fits,
 and answers in general terms otherwise. It is no language model and knows nothing of HTTP or pace.
 """
 
@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pipelines.events import ChatMessage, ToolCall, ToolSpec
-from pipelines.llm.explanations import EXPLANATIONS
 from pipelines.llm.intents import INTENTS, Intent
+from pipelines.llm.knowledge import CAPITALS, EXPLANATIONS
 from pipelines.llm.spoken_numbers import NUMBER, parse_number
 from pipelines.llm.tool_choice import choose_tool, tell_result
 
@@ -116,6 +116,9 @@ def _computed(request: str) -> str | None:
         return _arithmetic(sum_["a"], sum_["op"].lower(), sum_["b"])
     if count := _COUNT.search(request):
         return _count(parse_number(count["a"] or "") or 1, parse_number(count["b"] or "") or 10)
+    if capital := re.search(r"\bcapital of (\w+)", request, re.IGNORECASE):
+        country = capital[1].capitalize()
+        return f"The capital of {country} is {CAPITALS[country]}." if country in CAPITALS else None
     if re.search(r"\bstory\b", request, re.IGNORECASE):
         animals = [*re.findall(_ANIMAL, request.lower()), "fox", "owl"]
         return _STORY.format(hero=animals[0], friend=animals[1])

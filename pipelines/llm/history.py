@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pipelines.events import ChatMessage
 
 CHARACTERS_PER_TOKEN = 4
-"""OpenAI's rule of thumb for English: "1 token ~= 4 chars" (help.openai.com, "What are tokens and how to count them?")."""
+"""OpenAI's rule of thumb for English: "1 token ~= 4 chars" (help.openai.com, "What are tokens")."""
 
 MESSAGE_OVERHEAD_TOKENS = 4
 """Role and separators around each message in the usual chat templates."""

@@ -1,8 +1,8 @@
 """What people ask a voice agent in the demo's domain, and answers that fit: a table of patterns, first match wins.
 
 Plain data with named groups for what the answer repeats; the choice among them is `pipelines.llm.answers`'s. Answers
-are spoken style: one to four sentences, the first of 6 to 20 words. Nothing here pretends to a clock, a forecast or a
-booking system: where a real agent would use a tool and none is offered, the answer says what is missing.
+are in spoken style: one to four sentences, the first of 6 to 20 words. Where a fact is asked for that only a tool could
+know and none is offered, the answer says so; errands are acknowledged as a model would, though nothing is done.
 """
 
 import re
@@ -13,14 +13,16 @@ from pipelines.llm.spoken_numbers import NUMBER
 CITY = r"(?P<city>(?-i:[A-Z][a-z]+(?: [A-Z][a-z]+)?))"
 """A capitalised name, as the transcripts write places."""
 
-TIME = rf"(?P<time>(?:(?:half|quarter|ten|five|twenty) (?:past|to) )?{NUMBER}(?: ?(?:o'clock|[ap]\.?m\b\.?))?|noon|midnight)"
+TIME = (
+    rf"(?P<time>(?:(?:half|quarter|ten|five|twenty) (?:past|to) )?{NUMBER}(?: ?(?:o'clock|[ap]\.?m\b\.?))?"
+    r"|noon|midnight)"
+)
 DAY = r"(?P<day>today|tomorrow|tonight|(?:next )?(?:mon|tues|wednes|thurs|fri|satur|sun)day|this weekend|next week)"
 
 
 @dataclass(frozen=True, slots=True)
 class Intent:
-    """`pattern` is searched in the user's words; `answers` are variants, of which the words choose one; `more` follows
-    up."""
+    """`pattern` is searched in the user's words, which also choose among `answers`; `more` answers a follow-up."""
 
     name: str
     pattern: re.Pattern[str]
@@ -44,8 +46,8 @@ _SMALL_TALK = (
     ),
     _intent(
         "stop",
-        r"^(?:okay |no |please )*(?:stop|wait|hold on|pause|quiet|enough|quit|exit|cancel|mute|shut up)"
-        r"(?:\W+(?:it|that|talking|please|a|minute|moment|second|now|there))*$",
+        r"^(?:okay |no |please )*(?:stop|wait|hold on|one moment|pause|quiet|enough|quit|exit|cancel|mute|shut up)"
+        r"(?:\W+(?:it|that|talking|please|a|minute|moment|second|now|there|wait|stop))*\W*$",
         "Okay, I will stop right there for now. Just speak when you want to go on.",
         "Sure, I am quiet now and listening to you. What would you like instead?",
     ),
@@ -59,6 +61,18 @@ _SMALL_TALK = (
         r"\b(?:thanks|thank you|that is all)\b",
         "You are very welcome, it was nice talking with you. I am here if anything else comes up.",
         "My pleasure, I am glad that I could help. Have a good day.",
+    ),
+    _intent(
+        "volume",
+        r"\bvolume\b|\bturn (?:up|down)\b",
+        "Okay, I have changed the volume for you just now. Tell me if it should be a little more.",
+    ),
+    _intent(
+        "translate",
+        r"\b(?:translate|how do you say) (?P<phrase>[\w ]+?) (?:to|into|in) (?P<lang>[A-Z]\w+)"
+        r"|\bspeak (?P<lang2>[A-Z]\w+)",
+        "I know how to say that in {lang}, but this voice only speaks English well. "
+        "I can spell it out for you instead.",
     ),
     _intent(
         "goodbye",
@@ -178,11 +192,12 @@ _TECHNOLOGY = (
 _ERRANDS = (
     _intent(
         "weather",
-        rf"\b(?:weather|forecast|umbrella|temperature|rain|snow|sunny|windy|cloudy|how (?:cold|warm"
-        rf"|hot))\b(?:.*\bin {CITY})?",
+        rf"\b(?:weather|forecast|umbrella|temperature|rains?|snow|sunny|windy|cloudy|cold|warm|hot|freeze|foggy|storm|humid|"
+        rf"dry|degrees)\b(?:.*\bin {CITY})?",
         "I cannot see a live forecast in this simulation, so please pack an umbrella for {city}. "
         "With a weather tool I would read it out to you.",
-        more="A real agent would ask a weather service now and read you the next few hours. The pipeline has a tool for that.",
+        more="A real agent would ask a weather service now and read you the next few hours. "
+        "The pipeline has a tool for that.",
     ),
     _intent(
         "timer",
@@ -197,7 +212,7 @@ _ERRANDS = (
     _intent(
         "reminder",
         r"\b(?:remind me to|do not let me forget to|i forgot to|i need to|i have to) (?P<what>[\w ']+)",
-        "I will remind you to {what}, so you can forget about it for now.",
+        "I will remind you to {what}. Until then you can forget about it.",
     ),
     _intent(
         "list",
@@ -212,9 +227,9 @@ _ERRANDS = (
     ),
     _intent(
         "table",
-        rf"\b(?:book|reserve|reservation|table)\b(?=.*\b(?:table|reservation|dinner|lunch|people)\b)"
+        rf"\b(?:table|reservation|reserve)\b"
         rf"(?:.*?(?:for|table of) (?P<people>{NUMBER})(?: people)?\b)?(?:.*?\bat {TIME})?(?:.*?\b(?:on )?{DAY})?",
-        "I would like a table for {people} at {time}, is that what I should ask for? "
+        "I can ask for a table for {people} at {time}, is that right? "
         "Once you say yes, I will call the restaurant for you.",
     ),
     _intent(
@@ -255,13 +270,14 @@ _ERRANDS = (
     ),
     _intent(
         "order_food",
-        r"\b(?:order|can i (?:get|have)|to go)\b.*?\b(?:an?|the|some) (?P<what>[\w ]+?)(?: for \w+| to go"
-        r"|, please|please)?\W*$",
-        "One {what} coming up, and it should be ready in about ten minutes. Would you like something to drink with it?",
+        rf"\b(?:order|can i (?:get|have))\b.*?\b(?:an?|the|some|{NUMBER}) (?P<what>[\w ]+?)"
+        r"(?: for \w+| to go|,? please)?\W*$",
+        "Your {what} will be ready in about ten minutes. Would you like something to drink with it?",
     ),
     _intent(
         "shopping",
-        r"\b(?:where is my order|i bought|return|looking for|in stock|still available|do you have this|how much is)\b",
+        r"\b(?:where is my order|i bought|return|looking for|in stock|still available|do you have this|how much is"
+        r"|when will my)\b",
         "Let me look that up for you, it should only take a moment. Do you have the order number at hand?",
     ),
     _intent(
@@ -280,13 +296,8 @@ _HOME_AND_MEDIA = (
     ),
     _intent(
         "lights",
-        r"\blights?\b",
+        r"\blights\b",
         "All right, I have changed the lights the way you wanted. Is it bright enough for you now?",
-    ),
-    _intent(
-        "volume",
-        r"\bvolume\b|\bturn (?:up|down)\b",
-        "Okay, I have changed the volume for you just now. Tell me if it should be a little more.",
     ),
     _intent(
         "door",
@@ -308,13 +319,6 @@ _HOME_AND_MEDIA = (
         r"\bcall (?P<name>[A-Z]\w+)|\b(?:text|message|email|tell) (?:to )?(?P<name2>(?!me\b)[A-Z]\w+)|\bmessages?\b",
         "I will take care of that message right away and tell you when it is answered.",
     ),
-    _intent(
-        "translate",
-        r"\b(?:translate|how do you say) (?P<phrase>[\w ]+?) (?:to|into|in) (?P<lang>[A-Z]\w+)"
-        r"|\bspeak (?P<lang2>[A-Z]\w+)",
-        "I know how to say that in {lang}, but this voice only speaks English well. "
-        "I can spell it out for you instead.",
-    ),
 )
 
 _KNOWLEDGE = (
@@ -330,12 +334,6 @@ _KNOWLEDGE = (
         "I have no calendar in this simulation, so I would have to guess the date. Your phone knows it for certain.",
     ),
     _intent(
-        "capital",
-        rf"\bcapital of {CITY}",
-        "The capital of {city} is a city that I would love to tell you about. "
-        "A real model would name it here, since this one is only simulated.",
-    ),
-    _intent(
         "population",
         r"\bhow many (?:people|\w+ species)\b",
         "That number changes from year to year, and a recent source would know it best. "
@@ -347,7 +345,8 @@ _KNOWLEDGE = (
         "Why did the voice agent bring a ladder to the meeting? It wanted to raise its voice without getting louder.",
         "A token walks into a bar, and the barman says that he will serve it in a few milliseconds. "
         "The token says that it would rather stream.",
-        more="Here is another one for you, and it is a short one. What do you call a slow language model? A long pause.",
+        more="Here is another one for you, and it is a short one. "
+        "What do you call a slow language model? A long pause.",
     ),
     _intent(
         "poem",
@@ -385,17 +384,34 @@ _KNOWLEDGE = (
         "That is a good question, and I can see good reasons on both sides. I would try the simpler one first.",
     ),
     _intent(
+        "summary",
+        r"\bsummarize\b",
+        "In short, it says that small delays add up and that the first sentence matters most. The rest is detail.",
+    ),
+    _intent(
         "about",
-        r"\b(?:tell me (?:something )?about|what do you know about|help me with|summarize"
-        r"|do not understand) (?:the )?(?P<what>[\w ]+)",
+        r"\b(?:tell me (?:something )?about|what do you know about|help me with|do not understand) "
+        r"(?P<what>(?:\w+ ?){1,4})",
         "There is a lot to say about {what}, so let me begin with the most important part. "
         "People have thought about it for a very long time, and new things are still found every year.",
-        more="Another thing about it is how much it depends on small details. Ask me about one of them, and I will go deeper.",
+        more="Another thing about it is how much it depends on small details. "
+        "Ask me about one of them, and I will go deeper.",
     ),
     _intent(
         "feedback",
-        r"\b(?:that (?:is|was|sounds)|i think it is)\b.*",
+        r"\b(?:that (?:is|was|sounds)|i think it is)\b",
         "I am glad that you told me so, it helps me to get better. What should we look at next?",
+    ),
+    _intent(
+        "who_or_how_old",
+        r"\b(?:who invented|how old is|how many)\b",
+        "I would rather look that up than guess, because my memory is only simulated. Is there something else?",
+    ),
+    _intent(
+        "statement",
+        r"^(?:i|it|my|we|the|that|after|if|before|[A-Z]\w+ (?:and|is|asked|wants?))\b[^?]*$",
+        "Thank you for telling me, I will keep that in mind. What would you like to do with it?",
+        "Good to know, and I have made a note of it. Is there anything that I should do about it?",
     ),
 )
 

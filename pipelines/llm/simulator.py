@@ -16,6 +16,7 @@ import errno
 import itertools
 import logging
 import time
+from bisect import bisect_right
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -98,6 +99,11 @@ class Pacer:
     def requests(self) -> list[RequestRecord]:
         """The latest requests, oldest first."""
         return list(self._records)
+
+    @property
+    def connections(self) -> int:
+        """How many connections are open now."""
+        return len(self._runner.server.connections) if self._runner.server is not None else 0
 
     def _app(self) -> web.Application:
         app = web.Application(client_max_size=_LARGEST_BODY_BYTES)
@@ -207,12 +213,9 @@ async def _stream(
     sent = 0
     while sent < len(chunks):
         await _sleep_until(due_s[sent])
-        now = loop.time()
-        first = sent
-        while sent < len(chunks) and due_s[sent] <= now:
-            sent += 1
-        await response.write(b"".join(chunks[first:sent]))
-        record.tokens_sent = sent
+        due = min(max(bisect_right(due_s, loop.time()), sent + 1), len(chunks))
+        await response.write(b"".join(chunks[sent:due]))
+        record.tokens_sent = sent = due
     return response
 
 

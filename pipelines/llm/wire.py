@@ -1,6 +1,6 @@
 """Between our events and the JSON of Chat Completions: requests out, stream chunks in.
 
-It knows the wire format and the ways in which providers bend it; it opens no connection. Reference: OpenAI's API pages on
+It knows the wire format and how providers bend it; it opens no connection. Reference: OpenAI's API pages on
 Chat Completions streaming. Beside it, Cerebras, Groq and OpenRouter send `reasoning`; DeepSeek, vLLM and llama.cpp send
 `reasoning_content`; servers without a reasoning parser leave `<think>` in the text.
 """

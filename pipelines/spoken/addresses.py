@@ -21,8 +21,10 @@ _SIGN = re.compile(r"[./@_+:~-]")
 _PHONE = re.compile(
     r"(?<![\w.,$€£/-])(?:\+?1[-. ])?(?:\(\d{3}\)\s?|\d{3}[-. ])\d{3}[-. ]\d{4}(?![\w-]|[.,]\d)"
     r"|(?<![\w.,])\+\d{1,3}(?:[-. ]?\(?\d{2,5}\)?){2,5}(?![\w-]|[.,]\d)"
-    r"|(?<![\w.,$€£/-])\d{3}-(?!\d\d00)\d{4}(?![\w-]|[.,]\d|\s?%)"
 )
+# Seven digits look like a range ("100-1250") unless the text speaks of telephones or they begin with 555.
+_LOCAL_PHONE = re.compile(r"(?<![\w.,$€£/-])\d{3}-\d{4}(?![\w-]|[.,]\d|\s?%)")
+_ABOUT_PHONES = re.compile(r"\b555-|\b(?:call|phone|number|dial|text|fax|tel|hotline|contact)\b", re.IGNORECASE)
 _GROUPED = re.compile(r"(?<![\w.,-])(?:\d{3}-\d{2}-\d{4}|\d{4}(?:[ -]\d{4}){2,3})(?![\w-]|[.,]\d)")
 _THREE_DIGITS = re.compile(r"\d{3}")
 _CODE = re.compile(
@@ -50,6 +52,8 @@ def say_phone_numbers(text: str) -> str:
     if not _THREE_DIGITS.search(text):
         return text
     text = _PHONE.sub(_groups, text)
+    if "-" in text and _ABOUT_PHONES.search(text):
+        text = _LOCAL_PHONE.sub(_groups, text)
     text = _GROUPED.sub(_groups, text)
     return _CODE.sub(lambda found: f"{found['name']}{' ' * found['name'][-1].isalpha()}{digits(found['code'])}", text)
 

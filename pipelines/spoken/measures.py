@@ -37,12 +37,12 @@ def _one_of(names: dict[str, str]) -> str:
 
 
 _MEASURE = re.compile(
-    rf"(?<![\w.])(?P<number>{NUMBER})(?P<scale>\s(?:hundred|thousand|million|billion|trillion)\b)?"
+    rf"(?<![\w./])(?P<number>(?:\d+ )?\d+/\d+|{NUMBER})(?P<scale>\s(?:hundred|thousand|million|billion|trillion)\b)?"
     rf"(?P<gap>[ -]?)(?:(?P<rate>{_one_of(_RATES)})|(?P<unit>{_one_of(_UNITS)})(?P<power>[²³])?)"
-    rf"(?:\s?/\s?(?P<per>{_one_of(_PER)}))?(?![\w'’])"  # noqa: RUF001 - an apostrophe
+    rf"(?:\s?/\s?(?P<per>{_one_of(_PER)}))?(?![\w'’])(?:\.(?= [a-z]))?"
 )
 _PER_ALONE = re.compile(rf"(?<=\w)\s?/\s?(?P<per>{_one_of(_PER)})\b")
-_HEIGHT = re.compile(r"(?<!\w)(?P<feet>\d)['′]\s?(?P<inches>1[01]|\d)(?:[\"″]|\b)")  # noqa: RUF001 - prime signs
+_HEIGHT = re.compile(r"(?<!\w)(?P<feet>\d)['′]\s?(?P<inches>1[01]|\d)(?:[\"″]|\b)")
 
 
 def say_measures(text: str) -> str:
@@ -59,8 +59,10 @@ def say_rates(text: str) -> str:
 def _measure(found: re.Match[str]) -> str:
     unit = found["rate"] or found["unit"]
     name = _RATES.get(unit) or _POWERS.get(found["power"], "") + _UNITS[unit]
-    is_single = (found["number"] == "1" and not found["scale"]) or found["gap"] == "-"
-    words = f"{number(found['number'])}{found['scale'] or ''}{found['gap'] if found['gap'] == '-' else ' '}"
+    written = found["number"]
+    is_fraction = "/" in written  # which is read later, like any other
+    is_single = (written == "1" and not found["scale"]) or found["gap"] == "-" or (is_fraction and " " not in written)
+    words = (written if is_fraction else number(written)) + (found["scale"] or "") + (found["gap"] or " ")
     words += name if is_single or unit == "%" else _plural_unit(name)
     return words + (f" per {_PER[found['per']]}" if found["per"] else "")
 

@@ -30,6 +30,16 @@ _WORDS = {
         "Thu": "Thursday",
         "Thurs": "Thursday",
     },
+    **{
+        "Jan": "January",
+        "Feb": "February",
+        "Mar": "March",
+        "Apr": "April",
+        "Jun": "June",
+        "Jul": "July",
+        "Aug": "August",
+    },
+    **{"Sep": "September", "Sept": "September", "Oct": "October", "Nov": "November", "Dec": "December"},
     **{"Fri": "Friday", "cf": "compare", "al": "al", "avg": "average", "Ph.D": "PhD"},
 }
 _NUMBERED = {
@@ -51,11 +61,11 @@ _TITLE = re.compile(rf"\b({_one_of(_TITLES)})\.(?=\s)|\b(Mr|Mrs|Ms)(?=\s[A-Z])")
 _WORD = re.compile(rf"(?<![\w.])({_one_of(_WORDS)})\.(?!\w)|\b(vs)\b")
 _NUMBER_OF = re.compile(rf"\b({_one_of(_NUMBERED)})\. ?(?=\d)")
 _SAINT_OR_STREET = re.compile(r"\b(?P<name>St|Dr)\.(?P<capital>(?= [A-Z\"']))?")
-_INITIALS = re.compile(r"(?<![\w.])(?:[A-Z]\.\s?){1,4}(?=[A-Z][\w'’-])")  # noqa: RUF001 - an apostrophe
+_INITIALS = re.compile(r"(?<![\w.])(?:[A-Z]\.\s?){1,4}(?=[A-Z](?:\w|['’]\w\w))")
 _DOTTED = re.compile(r"(?<![\w.])((?:[A-Za-z]\.){2,})(?!\w)")
 _READ_AS_WORDS = re.compile(
     r"(?<![\w.-])(AGI|AKA|APR|ASR|AWS|CI|CLI|COO|DOB|DOA|EKG|EOD|EOT|EPA|ER|ETA|ETF|EUR|FAQ|HOA|ICU|IDE|IoT|IPO|LAX|LED|NIH"
-    r"|NYC|NYU|OKR|OTP|QA|ROI|SaaS|TSA|UAE|UPS|USC|USPS|UX|VIP|WER)(s)?(?![\w.])"
+    r"|NYC|NYU|OKR|OTP|QA|ROI|SaaS|TSA|UAE|UPS|USC|USPS|UX|VIP|WER)(s)?(?!\w|\.\w)"
 )
 
 
@@ -79,7 +89,7 @@ def say_acronyms(text: str) -> str:
 
 
 def _ends_text(found: re.Match[str]) -> bool:
-    return found.string[found.end() :].strip("\"'”’)*_ ") == ""  # noqa: RUF001 - closing quotes
+    return found.string[found.end() :].strip("\"'”’)*_ ") == ""
 
 
 def _word(found: re.Match[str]) -> str:
@@ -95,8 +105,10 @@ def _without_dots(found: re.Match[str]) -> str:
 
 
 def _initials(found: re.Match[str]) -> str:
-    """J. R. R. -> J R R; a lone A would be an article, so initials that hold one are joined by dots."""
+    """J. R. R. -> J R R; a lone A would be an article, so initials that hold one keep dots."""
     letters = re.findall(r"[A-Z]", found[0])
+    if letters == ["A"]:
+        return found[0]
     if len(letters) > 1 and "A" in letters:
         return f"{'.'.join(letters)} "
     return f"{' '.join(letters)} "

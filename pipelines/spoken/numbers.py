@@ -9,7 +9,7 @@ NUMBER = r"(?:(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?|\.\d+)"
 """Regular expression of a number that `number` reads: 7, 1,800, 3.14, .5."""
 
 _ENGLISH = Num2Word_EN()
-_LARGEST_CARDINAL = 10**15
+_LONGEST_CARDINAL = 15
 _DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 
 
@@ -20,16 +20,14 @@ def _american(words: str) -> str:
 
 @lru_cache(maxsize=2048)
 def cardinal(number: int) -> str:
-    """1205 -> one thousand two hundred five; -5 -> minus five; digit by digit from 10**15 on."""
-    if number < 0:
-        return f"minus {cardinal(-number)}"
-    return _american(_ENGLISH.to_cardinal(number)) if number < _LARGEST_CARDINAL else digits(str(number))
+    """1205 -> one thousand two hundred five."""
+    return _american(_ENGLISH.to_cardinal(number))
 
 
 @lru_cache(maxsize=512)
 def ordinal(number: int) -> str:
     """103 -> one hundred third."""
-    return _american(_ENGLISH.to_ordinal(number)) if number < _LARGEST_CARDINAL else f"{digits(str(number))}th"
+    return _american(_ENGLISH.to_ordinal(number))
 
 
 @lru_cache(maxsize=512)
@@ -44,9 +42,12 @@ def digits(text: str) -> str:
 
 
 def number(text: str) -> str:
-    """A number as it is written: "1,800", "3.14", ".5", "007". Decimals are read one digit at a time."""
+    """A number as it is written: "1,800", "3.14", ".5", "007".
+
+    Decimals are read one digit at a time, and so is what has more digits than names.
+    """
     whole, _, fraction = text.replace(",", "").partition(".")
-    is_code = len(whole) > 1 and whole.startswith("0")
+    is_code = (len(whole) > 1 and whole.startswith("0")) or len(whole) > _LONGEST_CARDINAL
     words = digits(whole) if is_code or not whole else cardinal(int(whole))
     return f"{words} point {digits(fraction)}".lstrip() if fraction else words
 

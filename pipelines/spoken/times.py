@@ -1,5 +1,4 @@
 """Dates, years and times of day as words, in American order. It knows no time zone and no calendar."""
-# ruff: noqa: RUF001 - typographic dashes are what people write between years
 
 import re
 
@@ -12,19 +11,19 @@ _MONTHS = (
 _MONTH_OF = {name[:3]: name for name in _MONTHS}
 _MONTH = (
     r"(?P<month>January|February|March|April|May|June|July|August|September|October|November|December"
-    r"|(?:Jan|Feb|Mar|Apr|Jun|Jul|Aug|Sept?|Oct|Nov|Dec)\b\.?)"
+    r"|(?:Jan|Feb|Mar|Apr|Jun|Jul|Aug|Sept?|Oct|Nov|Dec)\b)"
 )
+_MONTH_NAME = re.compile(rf"\b{_MONTH}")
 _DAY = r"(?P<day>3[01]|[12]\d|0?[1-9])"
 _YEAR = r"(?P<year>(?:1[1-9]|20)\d\d)"
 _NOT_MORE = r"(?![\d:%/]|[.,]\d)"
 
 _ISO = re.compile(r"\b(?P<year>\d{4})-(?P<m>0[1-9]|1[0-2])-(?P<day>3[01]|[12]\d|0[1-9])(?:T(?=\d\d:)|\b)")
-_SLASHED = re.compile(r"(?<![\d/.])(?P<m>\d{1,2})([/.])(?P<day>\d{1,2})\2(?P<year>(?:19|20)\d\d|\d\d)(?![\d/])")
+_SLASHED = re.compile(r"(?<![\d/.])(?P<m>\d{1,2})/(?P<day>\d{1,2})/(?P<year>(?:19|20)\d\d|\d\d)(?![\d/])")
 _SLASHED_DAY = re.compile(r"(?<=\bon )(?P<m>1[0-2]|0?[1-9])/" + _DAY + r"(?![\d/])")
 _MONTH_DAY = re.compile(rf"\b{_MONTH} {_DAY}(?:st|nd|rd|th)?\b{_NOT_MORE}(?:,? {_YEAR}\b{_NOT_MORE})?")
 _DAY_MONTH = re.compile(rf"\b{_DAY}(?:st|nd|rd|th)?(?P<of> of)? {_MONTH}(?![\w])(?:,? {_YEAR}\b{_NOT_MORE})?")
 _MONTH_YEAR = re.compile(rf"\b{_MONTH},? {_YEAR}\b{_NOT_MORE}")
-_SHORT_MONTH = re.compile(r"\b(?P<month>Jan|Feb|Mar|Apr|Jun|Jul|Aug|Sept?|Oct|Nov|Dec)\.(?= [\da-z])")
 
 _DECADE = re.compile(r"(?<![\w.,$€£¥])['’]?(?P<century>1[1-9]|20)?(?P<tens>\d0)['’]?s\b")
 _SPAN = re.compile(rf"(?<![\w.,$€£¥-]){_YEAR}(?:\s?[-–—]\s?| to )(?P<to>(?:1[1-9]|20)\d\d|\d\d)(?![\w%]|[.,]\d)")
@@ -42,14 +41,18 @@ _HALF_OF_DAY = re.compile(r"\b(?P<half>[ap])\.m\.", re.IGNORECASE)
 
 
 def say_dates(text: str) -> str:
-    """The 1990s, 3/15/2026, 2026-03-15, Mar. 3, the 3rd of March, March 2026; in 13/5/2026 the 13 must be the day."""
+    """The 1990s, 3/15/2026, 2026-03-15, Mar 3, the 3rd of March, March 2026; in 13/5/2026 the 13 must be the day."""
+    if "-" in text:
+        text = _ISO.sub(_numeric_date, text)
+    if "/" in text:
+        text = _SLASHED.sub(_numeric_date, text)
+        text = _SLASHED_DAY.sub(lambda found: f"{_MONTHS[int(found['m']) - 1]} {ordinal(int(found['day']))}", text)
     text = _DECADE.sub(_decade, text)
-    text = _SLASHED.sub(_numeric_date, _ISO.sub(_numeric_date, text))
-    text = _SLASHED_DAY.sub(lambda found: f"{_MONTHS[int(found['m']) - 1]} {ordinal(int(found['day']))}", text)
+    if not _MONTH_NAME.search(text):
+        return text
     text = _DAY_MONTH.sub(_day_month, text)
     text = _MONTH_DAY.sub(lambda found: _date(_full(found["month"]), int(found["day"]), found["year"]), text)
-    text = _MONTH_YEAR.sub(lambda found: f"{_full(found['month'])} {year(int(found['year']))}", text)
-    return _SHORT_MONTH.sub(lambda found: _full(found["month"]), text)
+    return _MONTH_YEAR.sub(lambda found: f"{_full(found['month'])} {year(int(found['year']))}", text)
 
 
 def say_years(text: str) -> str:
@@ -60,7 +63,8 @@ def say_years(text: str) -> str:
 
 def say_times(text: str) -> str:
     """3:30 pm, 07:05, 14:00, 3 p.m.; a time at the end of the text keeps the full stop of its "p.m."."""
-    text = _CLOCK.sub(_clock, text)
+    if ":" in text:
+        text = _CLOCK.sub(_clock, text)
     text = _HOUR.sub(lambda found: f"{cardinal(int(found['hour']))} {_half(found)}", text)
     return _HALF_OF_DAY.sub(_half, text)
 

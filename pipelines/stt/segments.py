@@ -32,7 +32,7 @@ class StreamingSettings:
 
     interval_ms: int = 100
     first_ms: int = 200
-    margin_ms: int = 100
+    margin_ms: int = 30
     pause_ms: int = 60
     longest_s: float = 15.0
     min_voiced_ms: int = 96

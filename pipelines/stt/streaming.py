@@ -7,7 +7,7 @@ out in its thread unheard.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
@@ -22,9 +22,9 @@ from pipelines.stt.segments import DecodeJob, SpokenTurn, StreamingSettings
 class Decoder(Protocol):
     """A blocking recogniser of one stretch of speech."""
 
-    def decode(self, pcm: Pcm, start_samples: int, known: Frames | None) -> tuple[tuple[Word, ...], Frames | None]:
-        """The words of 16 kHz `pcm`, whose first sample has media time `start_samples`, and frames for the next
-        decode.
+    def decode(self, pcm: Pcm, known: Frames | None) -> tuple[tuple[Word, ...], Frames | None]:
+        """The words of 16 kHz `pcm`, timed from its first sample, and mel frames for a decode of the same, longer
+        audio.
         """
         ...
 
@@ -55,7 +55,7 @@ class StreamingWhisper:
         self._clock = clock
         self._pool = UrgentFirstPool(workers, "stt")
 
-    async def transcribe(self, heard: AsyncIterator[Heard]) -> AsyncIterator[Transcript]:
+    async def transcribe(self, heard: AsyncIterator[Heard]) -> AsyncGenerator[Transcript, None]:
         """See SpeechToText. Stable text is by LocalAgreement-2; words carry times from the model's
         cross-attention.
         """

@@ -11,6 +11,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from pipelines.errors import StageError
 from pipelines.events import SAMPLE_RATE_HZ, Pcm, Word
 from pipelines.stt.guards import Guards
@@ -56,6 +58,11 @@ class WhisperModel:
         self._prompt = self._model.get_prompt(tokenizer, [], without_timestamps=True)
         self._filters = self._model.feature_extractor.mel_filters
         self._capacity = self._model.max_length - len(self._prompt)
+
+    def warm_up(self) -> None:
+        """Decode a second of hum, so that no turn pays for what the runtime allocates only once. Blocking."""
+        hum = np.sin(np.arange(SAMPLE_RATE_HZ) * (2 * np.pi * 150 / SAMPLE_RATE_HZ)) * 10_000
+        self.decode(hum.astype(np.int16))
 
     def decode(self, pcm: Pcm, known: Frames | None = None) -> tuple[tuple[Word, ...], Frames | None]:
         """The words in 16 kHz `pcm`, timed from its first sample; none where nobody speaks.

@@ -13,5 +13,8 @@ class TextToSpeech(Protocol):
     sample_rate_hz: int
 
     def synthesize(self, text: str) -> AsyncGenerator[Pcm]:
-        """Yield the PCM of one speakable unit in pieces as they are ready; nothing for text without sound. Raises StageError."""
+        """Yield the PCM of one speakable unit in pieces as they are ready; nothing for text without sound.
+
+        Raises StageError.
+        """
         ...

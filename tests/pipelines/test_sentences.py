@@ -1,5 +1,4 @@
 """Sentences from token deltas: the units, their timing, and that neither depends on how the stream was cut."""
-# ruff: noqa: RUF001 - typographic quotes, dashes and full stops are what is tested
 
 import random
 import re

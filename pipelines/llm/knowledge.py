@@ -1,6 +1,6 @@
-"""What the simulated provider knows of the demo's own subject: how language models and voice agents get fast.
+"""What the simulated provider knows: how language models and voice agents get fast, and some capitals.
 
-Plain data for `pipelines.llm.intents`. Every entry is one or two spoken sentences, the first of 6 to 20 words.
+Plain data for `pipelines.llm.answers`. Every explanation is one to three spoken sentences, the first of 6 to 20 words.
 """
 
 EXPLANATIONS: dict[str, str] = {
@@ -97,4 +97,33 @@ EXPLANATIONS: dict[str, str] = {
         "Latency is the time from the end of your question to the first sound of the answer. "
         "In conversation people leave each other about two tenths of a second, and a second already feels slow."
     ),
+}
+
+CAPITALS: dict[str, str] = {
+    "Argentina": "Buenos Aires",
+    "Australia": "Canberra",
+    "Brazil": "Brasilia",
+    "Canada": "Ottawa",
+    "Chile": "Santiago",
+    "China": "Beijing",
+    "Egypt": "Cairo",
+    "Finland": "Helsinki",
+    "France": "Paris",
+    "Germany": "Berlin",
+    "Greece": "Athens",
+    "India": "New Delhi",
+    "Ireland": "Dublin",
+    "Italy": "Rome",
+    "Japan": "Tokyo",
+    "Kenya": "Nairobi",
+    "Mexico": "Mexico City",
+    "Norway": "Oslo",
+    "Peru": "Lima",
+    "Poland": "Warsaw",
+    "Portugal": "Lisbon",
+    "Spain": "Madrid",
+    "Sweden": "Stockholm",
+    "Thailand": "Bangkok",
+    "Turkey": "Ankara",
+    "Vietnam": "Hanoi",
 }

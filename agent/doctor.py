@@ -1,0 +1,163 @@
+"""`quickturn doctor`: what is installed, reachable and missing, each with its exact fix. It changes nothing."""
+
+import asyncio
+import importlib.util
+import json
+import os
+import platform
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+
+from rich.console import Console
+from rich.table import Table
+
+from agent.config import Config
+from agent.rig import read_catalogue
+from pipelines.errors import QuickturnError
+from pipelines.llm.catalogue import Catalogue, Endpoint
+from pipelines.llm.chat import ChatCompletions
+
+
+class State(StrEnum):
+    """How a check came out; only `broken` keeps the demo from running."""
+
+    OK = "ok"
+    NOTE = "note"
+    BROKEN = "broken"
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing looked at. `fix` is what to do about it, empty where nothing need be done."""
+
+    name: str
+    state: State
+    found: str
+    fix: str = ""
+
+
+async def examine(config: Config, llms: list[str]) -> list[Check]:
+    """Look at the machine, the engines, the devices and the providers; with `llms`, ask those what they serve.
+
+    Raises InputError for an unknown provider.
+    """
+    catalogue = read_catalogue()
+    endpoints = [catalogue.resolve(name) for name in llms]
+    checks = [_machine(), *await _engines(config), _pocketsphinx(), _sound(), *_keys(catalogue)]
+    for endpoint in endpoints:
+        checks += [check async for check in _provider(endpoint, catalogue)]
+    return checks
+
+
+def show(checks: list[Check], *, as_json: bool) -> int:
+    """Print the checks; the exit code is 1 if something is broken."""
+    if as_json:
+        print(json.dumps({"checks": [asdict(check) for check in checks]}))
+    else:
+        table = Table(title="quickturn doctor", title_justify="left", show_lines=False)
+        for heading in ("check", "", "found", "what to do"):
+            table.add_column(heading, overflow="fold")
+        colours = {State.OK: "green", State.NOTE: "yellow", State.BROKEN: "red"}
+        for check in checks:
+            table.add_row(check.name, f"[{colours[check.state]}]{check.state}[/]", check.found, check.fix)
+        Console(highlight=False).print(table)
+    return int(any(check.state is State.BROKEN for check in checks))
+
+
+def _machine() -> Check:
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    found = f"Python {platform.python_version()}, {platform.system()} {platform.machine()}, {cores} cores"
+    if cores < 2:
+        return Check("machine", State.NOTE, found, "two cores or more keep speech recognition from delaying the answer")
+    return Check("machine", State.OK, found)
+
+
+async def _engines(config: Config) -> list[Check]:
+    """Load the configured engines and let the voice say a word: the only proof that they work."""
+    from agent.engines import load_stt, load_tts
+
+    async def stt() -> str:
+        engine, note = await asyncio.to_thread(load_stt, config.agent.stt, live=False)
+        return f"{engine.name}: {note}"
+
+    async def tts() -> str:
+        engine, note = await asyncio.to_thread(load_tts, config.agent.tts)
+        async with aclosing(engine.synthesize("Ready.")) as pieces:
+            samples = sum([len(pcm) async for pcm in pieces])
+        return f"{engine.name}: {note}; spoke {samples / engine.sample_rate_hz:.1f} s"
+
+    checks = []
+    for name, load in (("speech to text", stt), ("text to speech", tts)):
+        try:
+            checks.append(Check(name, State.OK, await load()))
+        except QuickturnError as error:
+            checks.append(Check(name, State.BROKEN, str(error), "use 'embedded', or `quickturn fetch` a larger model"))
+    checks.append(
+        Check(
+            "embedded models",
+            State.NOTE,
+            "the recogniser knows this project's demo domain and synthetic voices; the voices sound like flite",
+            "for open human speech: quickturn fetch whisper:base.en piper:en_US-lessac-medium",
+        )
+    )
+    return checks
+
+
+def _pocketsphinx() -> Check:
+    if importlib.util.find_spec("pocketsphinx"):
+        return Check("PocketSphinx", State.OK, "installed: open vocabulary without a download (--stt pocketsphinx)")
+    fix = "pip install 'quickturn[pocketsphinx]' for open vocabulary without a download"
+    return Check("PocketSphinx", State.NOTE, "not installed (optional)", fix)
+
+
+def _sound() -> Check:
+    try:
+        import sounddevice
+    except OSError:  # the wheel brings PortAudio for macOS and Windows only
+        fix = "only for talking to it. Debian: apt-get install libportaudio2"
+        return Check("sound card", State.NOTE, "PortAudio is not installed", fix)
+    devices = sounddevice.query_devices()
+    inputs = [d["name"] for d in devices if d["max_input_channels"]]
+    outputs = [d["name"] for d in devices if d["max_output_channels"]]
+    if not inputs or not outputs:
+        return Check(
+            "sound card", State.NOTE, "no microphone or no speaker", "only for talking to it; the demo needs none"
+        )
+    return Check("sound card", State.OK, f"{len(inputs)} inputs, {len(outputs)} outputs")
+
+
+def _keys(catalogue: Catalogue) -> list[Check]:
+    """Which providers have their key in the environment; the keys themselves are not looked at."""
+    wanted = {p.name: p.api_key_env for p in catalogue.providers.values() if p.api_key_env}
+    have = [name for name, variable in wanted.items() if os.environ.get(variable)]
+    lack = [f"{name}: {variable}" for name, variable in wanted.items() if name not in have]
+    found = f"keys for: {', '.join(have) or 'none'}"
+    fix = f"to use one, set its variable ({', '.join(lack)})" if lack else ""
+    return [Check("LLM providers", State.OK if have else State.NOTE, found, fix)]
+
+
+async def _provider(endpoint: Endpoint, catalogue: Catalogue) -> AsyncIterator[Check]:
+    """Ask a provider what it serves, and name the configured ids that it no longer does."""
+    if endpoint.simulated:
+        yield Check(endpoint.name, State.OK, "simulated: the pacer runs inside each command")
+        return
+    try:
+        chat = ChatCompletions(endpoint)
+        try:
+            served = await chat.list_models()
+        finally:
+            await chat.aclose()
+    except QuickturnError as error:
+        yield Check(endpoint.name, State.BROKEN, str(error), "see the message; other providers may work")
+        return
+    configured = [m.id for m in catalogue.providers[endpoint.provider].models if not m.retired]
+    gone = [model_id for model_id in dict.fromkeys([endpoint.model.id, *configured]) if model_id not in served]
+    found = f"reachable, serves {len(served)} models"
+    if not gone:
+        yield Check(endpoint.name, State.OK, found)
+        return
+    state = State.BROKEN if endpoint.model.id in gone else State.NOTE
+    fix = f"no longer served: {', '.join(gone)}; served: {', '.join(sorted(served)[:12])}"
+    yield Check(endpoint.name, state, found, fix)

@@ -1,0 +1,248 @@
+"""`quickturn stt-eval`: word error rate and latency of each speech recogniser on labelled recordings, as a table and
+as JSON.
+
+Each turn goes through voice activity detection and the recogniser as in a conversation, but as fast as the recogniser
+listens. Latency is what a turn waits for: from the onset of silence being noticed to the final transcript. It knows
+neither endpointing nor LLMs.
+"""
+
+import asyncio
+import json
+import sys
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from agent import fetch
+from agent.engines import load_stt
+from agent.recordings import Recording, TurnLabel
+from pipelines.errors import InputError
+from pipelines.events import SAMPLE_RATE_HZ, AudioFrame, Heard, Pcm, SpeechStarted
+from pipelines.stt import SpeechToText
+from pipelines.stt.wer import word_error_rate
+from pipelines.vad import VoiceActivity
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+_FRAME_SAMPLES = SAMPLE_RATE_HZ // 100
+_PRE_ROLL_SAMPLES = SAMPLE_RATE_HZ * 3 // 10
+_SILENCE = np.zeros(SAMPLE_RATE_HZ * 7 // 10, np.int16)  # lets the detector notice the last stop
+_STOCK_WINDOW_S = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """An engine to evaluate; `window_s` is Whisper's encoder window, None for the engine's own default."""
+
+    stt: str
+    window_s: float | None = None
+
+    @property
+    def name(self) -> str:
+        """The engine, and its window where one was asked for."""
+        if self.window_s is None:
+            return self.stt
+        return f"{self.stt} window {'fit' if self.window_s == 0 else f'{self.window_s:g} s'}"
+
+
+@dataclass(frozen=True, slots=True)
+class HeardTurn:
+    """One labelled turn as a recogniser understood it; `final_ms` holds the wait for each of its final
+    transcripts.
+    """
+
+    recording: str
+    seen_voice: bool
+    reference: str
+    hypothesis: str
+    final_ms: tuple[float, ...]
+
+    @property
+    def wer(self) -> float:
+        """Word error rate of this turn."""
+        return word_error_rate(self.reference, self.hypothesis)
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """Every turn under one choice."""
+
+    choice: Choice
+    turns: tuple[HeardTurn, ...]
+
+    def wer(self, *, seen: bool | None = None) -> float | None:
+        """Word error rate over all turns, or those with seen or unseen voices; None where there are none."""
+        turns = [turn for turn in self.turns if seen is None or turn.seen_voice is seen]
+        if not turns:
+            return None
+        return word_error_rate([turn.reference for turn in turns], [turn.hypothesis for turn in turns])
+
+    def final_ms(self, percentile: float) -> float | None:
+        """A percentile of the wait for a final transcript; None without one."""
+        waits = [ms for turn in self.turns for ms in turn.final_ms]
+        return float(np.percentile(waits, percentile)) if waits else None
+
+    def document(self) -> dict[str, object]:
+        """As JSON."""
+        return {
+            "stt": self.choice.stt,
+            "window_s": self.choice.window_s,
+            "wer": self.wer(),
+            "wer_seen_voices": self.wer(seen=True),
+            "wer_unseen_voices": self.wer(seen=False),
+            "final_ms": {"p50": self.final_ms(50), "p95": self.final_ms(95)},
+            "turns": [
+                {
+                    "recording": turn.recording,
+                    "seen_voice": turn.seen_voice,
+                    "reference": turn.reference,
+                    "transcript": turn.hypothesis,
+                    "wer": turn.wer,
+                    "final_ms": list(turn.final_ms),
+                }
+                for turn in self.turns
+            ],
+        }
+
+
+def run(
+    recordings: Sequence[Recording], stts: Sequence[str] | None, windows: Sequence[float] | None, *, as_json: bool
+) -> None:
+    """Evaluate and print. Raises InputError where no recording has a label."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    labelled = [r for r in recordings if any(turn.text for turn in r.turns)]
+    if not labelled:
+        raise InputError(
+            "stt-eval found no labelled speech; right would be recordings with a recordings.toml beside them"
+        )
+    choices = choices_of(stts, windows)
+    count = len(choices) * sum(len(_turns(recording)) for recording in labelled)
+    evaluations = []
+    with Progress(console=Console(stderr=True, highlight=False), transient=True) as progress:
+        task = progress.add_task("evaluating", total=count)
+        for choice in choices:
+            progress.update(task, description=choice.name)
+            evaluations.append(evaluate(choice, labelled, lambda: progress.advance(task)))
+    if as_json:
+        print(json.dumps({"rows": [e.document() for e in evaluations]}, ensure_ascii=False))
+    else:
+        _print(evaluations, Console(highlight=False, width=None if sys.stdout.isatty() else 140))
+
+
+def choices_of(stts: Sequence[str] | None, windows: Sequence[float] | None) -> list[Choice]:
+    """The engines times the encoder windows asked for; by default everything that is here, the embedded model at
+    both windows.
+    """
+    if stts is None:
+        stts = ["embedded", *_pocketsphinx(), *(f"whisper:{name}" for name in fetch.fetched_whispers())]
+        if not windows:
+            return [Choice("embedded", 0.0), Choice("embedded", _STOCK_WINDOW_S), *(Choice(stt) for stt in stts[1:])]
+    return [
+        Choice(stt, window)
+        for stt in stts
+        for window in (windows if windows and not stt.startswith("pocketsphinx") else [None])
+    ]
+
+
+def evaluate(choice: Choice, recordings: Iterable[Recording], heard_one: Callable[[], None]) -> Evaluation:
+    """Transcribe every labelled turn of `recordings`, calling `heard_one` after each. Blocking."""
+    stt, _ = load_stt(choice.stt, live=False, window_s=choice.window_s)
+
+    async def transcribe_all() -> tuple[HeardTurn, ...]:
+        turns = []
+        for recording in recordings:
+            for turn in _turns(recording):
+                turns.append(await _hear(stt, recording, turn))
+                heard_one()
+        return tuple(turns)
+
+    return Evaluation(choice, asyncio.run(transcribe_all()))
+
+
+def _turns(recording: Recording) -> list[TurnLabel]:
+    return [turn for turn in recording.turns if turn.text]
+
+
+async def _hear(stt: SpeechToText, recording: Recording, turn: TurnLabel) -> HeardTurn:
+    pcm = np.concatenate([recording.pcm[turn.clip_start_samples : turn.clip_end_samples], _SILENCE])
+    text, waits = "", []
+    async with aclosing(stt.transcribe(_events(pcm))) as transcripts:
+        async for transcript in transcripts:
+            text = transcript.text
+            if transcript.is_final:
+                waits.append((transcript.ready_s - transcript.started_s) * 1000)
+    return HeardTurn(recording.name, recording.seen_voice, turn.text or "", text, tuple(waits))
+
+
+async def _events(pcm: Pcm) -> AsyncIterator[Heard]:
+    """What a recogniser is given in a conversation: audio from a little before the first onset on, and voice
+    activity.
+    """
+    vad = VoiceActivity()
+    waiting: list[Heard] = []
+    has_started = False
+    for start in range(0, len(pcm), _FRAME_SAMPLES):
+        frame = AudioFrame(pcm[start : start + _FRAME_SAMPLES], start)
+        changes = vad.hear(frame)
+        if has_started:
+            yield frame
+        else:
+            waiting = [*waiting, frame][-_PRE_ROLL_SAMPLES // _FRAME_SAMPLES :]
+        for change in changes:
+            yield change
+            if not has_started and isinstance(change, SpeechStarted):
+                has_started = True
+                for early in waiting:
+                    yield early
+        await asyncio.sleep(0)  # the recogniser's turn: a source that never waits would starve it
+
+
+def _pocketsphinx() -> list[str]:
+    from importlib.util import find_spec
+
+    return ["pocketsphinx"] if find_spec("pocketsphinx") else []
+
+
+def _print(evaluations: list[Evaluation], console: "Console") -> None:
+    console.print(_summary(evaluations))
+    console.print(_by_recording(evaluations))
+    console.print("wait: from a pause being noticed to the final transcript of the speech before it")
+
+
+def _summary(evaluations: list[Evaluation]) -> "Table":
+    from rich.table import Table
+
+    table = Table("recogniser", title="Speech recognisers")
+    for heading in ("WER", "seen voices", "unseen voices", "wait p50", "wait p95"):
+        table.add_column(heading, justify="right")
+    for e in evaluations:
+        rates = (e.wer(), e.wer(seen=True), e.wer(seen=False))
+        table.add_row(e.choice.name, *map(_percent, rates), _ms(e.final_ms(50)), _ms(e.final_ms(95)))
+    return table
+
+
+def _by_recording(evaluations: list[Evaluation]) -> "Table":
+    from rich.table import Table
+
+    table = Table("recording", "said", title="Word error rate by recording")
+    for e in evaluations:
+        table.add_column(e.choice.name, justify="right")
+    for turns in zip(*(e.turns for e in evaluations), strict=True):
+        name = turns[0].recording + ("" if turns[0].seen_voice else " (unseen voice)")
+        table.add_row(name, turns[0].reference, *(_percent(turn.wer) for turn in turns))
+    return table
+
+
+def _percent(rate: float | None) -> str:
+    return "-" if rate is None else f"{rate:.1%}"
+
+
+def _ms(value: float | None) -> str:
+    return "-" if value is None else f"{value:.0f} ms"

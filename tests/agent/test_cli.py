@@ -1,0 +1,118 @@
+import json
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from agent.cli import main
+
+
+def quickturn(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *argv: object) -> tuple[int, str, str]:
+    """Exit code, stdout and stderr of a command line."""
+    monkeypatch.setattr(sys, "argv", ["quickturn", *map(str, argv)])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    captured = capsys.readouterr()
+    code = ended.value.code
+    return (code if isinstance(code, int) else 0), captured.out, captured.err
+
+
+@pytest.fixture
+def wav(tmp_path: Path) -> Path:
+    path = tmp_path / "short.wav"
+    soundfile.write(path, np.zeros(1_600), 16_000)
+    return path
+
+
+BAD_INPUT = {
+    "a missing file": (["replay", "none.wav"], "none.wav: does not exist"),
+    "a directory": (["replay", "."], "is a directory"),
+    "an unknown provider": (["replay", "--llm", "cerebros/llama"], "'cerebros' is not one of: cerebras"),
+    "an unknown simulated profile": (["replay", "--llm", "sim/gpu-cloud-7b"], "'gpu-cloud-7b' is not one of: gpu-cloud-8b"),
+    "an unknown mode": (["replay", "--mode", "eager"], "'eager'"),
+    "an unknown mode to compare": (["compare", "--llm", "sim/1:100", "--mode", "eager"], "sequential, streaming, speculative"),
+    "an unknown engine": (["replay", "--stt", "wisper"], "stt 'wisper' is not one of"),
+    "an unknown voice": (["replay", "--tts", "embedded:bob"], "bob"),
+    "a voice file that is not there": (["replay", "--tts", "piper:./none.onnx"], "none.onnx"),
+    "a missing key": (["replay", "--llm", "groq/llama-3.3-70b-versatile"], "GROQ_API_KEY"),
+    "a missing configuration": (["replay", "--config", "none.toml"], "none.toml cannot be read"),
+}
+
+
+@pytest.mark.parametrize("case", BAD_INPUT)
+def test_bad_input_gets_one_line_and_exit_code_2(
+    case: str, wav: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("GROQ_API_KEY", raising=False)
+    argv, message = BAD_INPUT[case]
+    if case not in ("a missing file", "a directory"):
+        argv = [*argv, str(wav)]
+    code, out, err = quickturn(monkeypatch, capsys, *argv)
+    assert code == 2
+    assert not out
+    assert message in err
+    assert len(err.strip().splitlines()) == 1
+
+
+def test_an_unknown_configuration_key_is_named_by_its_full_path(
+    tmp_path: Path, wav: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "mine.toml").write_text("[endpointing]\ncomplet_ms = 200\n")
+    code, _, err = quickturn(monkeypatch, capsys, "replay", wav, "--config", tmp_path / "mine.toml")
+    assert code == 2
+    assert "endpointing.complet_ms is not one of: complete_ms" in err
+
+
+@pytest.mark.parametrize("option", ["--out", "--trace"])
+def test_an_unwritable_place_is_refused_before_anything_is_measured(
+    option: str, tmp_path: Path, wav: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").write_text("in the way")
+    code, _, err = quickturn(monkeypatch, capsys, "replay", wav, option, tmp_path / "file" / "below")
+    assert code == 2
+    assert "cannot be written" in err
+
+
+@pytest.mark.slow
+def test_a_full_disk_ends_with_one_line(
+    wav: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if not Path("/dev/full").exists():
+        pytest.skip("this system has no /dev/full to stand for a full disk")
+    code, _, err = quickturn(monkeypatch, capsys, "replay", wav, "--stt", "embedded", "--trace", "/dev/full")
+    assert code == 2
+    assert err.strip().splitlines()[-1].startswith("quickturn: trace /dev/full cannot be written: No space left")
+
+
+def test_a_port_in_use_is_named(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        code, _, err = quickturn(monkeypatch, capsys, "llm-sim", "--port", port)
+    assert code == 2
+    assert f"port {port}" in err
+
+
+def test_help_answers_in_half_a_second() -> None:
+    took = []
+    for _ in range(3):
+        started = time.monotonic()
+        shown = subprocess.run([sys.executable, "-m", "agent", "--help"], capture_output=True, text=True, check=True)
+        took.append(time.monotonic() - started)
+    assert "demo" in shown.stdout
+    assert min(took) < 0.5
+
+
+@pytest.mark.slow
+def test_json_is_one_document_on_stdout_and_nothing_else(
+    wav: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, out, _ = quickturn(monkeypatch, capsys, "replay", wav, "--json", "--stt", "embedded", "--tts", "embedded")
+    document = json.loads(out)
+    assert code == 0
+    assert document["turns"][0]["outcome"] == "no_speech"
+    assert document["summary"]["turn_latency_ms"]["n"] == 0

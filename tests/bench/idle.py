@@ -1,0 +1,34 @@
+"""What an idle agent costs: `python tests/bench/idle.py [SECONDS]` listens to silence with the embedded models loaded.
+
+Prints CPU as a share of one core and resident memory. Bars: under 5 % and under 1 GB.
+"""
+
+import asyncio
+import resource
+import sys
+import time
+
+import numpy as np
+
+from agent.config import load_config
+from agent.recordings import Recording
+from agent.replay import FRAME_SAMPLES, Replay
+from agent.rig import open_rig
+from pipelines.events import SAMPLE_RATE_HZ
+
+
+async def main(seconds: float) -> None:
+    """Listen to silence through a whole session."""
+    config = load_config(overrides={"agent": {"stt": "embedded", "tts": "embedded"}})
+    frames = round(seconds * SAMPLE_RATE_HZ) // FRAME_SAMPLES
+    silence = Recording("silence", "silence", "none", True, np.zeros(frames * FRAME_SAMPLES, np.int16), (), True)
+    async with open_rig(config, [config.agent.llm]) as rig:
+        started, busy = time.monotonic(), time.process_time()
+        await Replay(silence, rig.clock).run(rig.session_builder(config.agent.llm, config.agent.mode))
+        share = (time.process_time() - busy) / (time.monotonic() - started)
+    peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(f"idle for {seconds:.0f} s: {share:.1%} of one core, peak memory {peak_mb:.0f} MB (bars: 5 %, 1024 MB)")
+
+
+if __name__ == "__main__":
+    asyncio.run(main(float(sys.argv[1]) if len(sys.argv) > 1 else 30.0))

@@ -1,0 +1,437 @@
+import asyncio
+import json
+from collections.abc import Callable, Sequence
+from contextlib import aclosing
+
+import pytest
+
+from pipelines.errors import InputError, LLMError, LLMFault
+from pipelines.events import ChatEvent, ChatMessage, ReasoningDelta, TextDelta, ToolCall, ToolSpec, Usage
+from pipelines.llm.catalogue import Endpoint, Model
+from pipelines.llm.chat import ChatCompletions, ChatSettings
+from pipelines.llm.simulator import Pacer
+from tests.pipelines.llm.raw_server import SSE, raw_server, response
+
+KEY = "sk-very-secret-0123456789"
+JOKE = [ChatMessage("system", "You are brief."), ChatMessage("user", "Tell me a joke.")]
+WEATHER = ToolSpec(
+    "get_weather",
+    "The weather in a city.",
+    {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]},
+)
+
+
+@pytest.fixture(autouse=True)
+def _key(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SOME_API_KEY", KEY)
+
+
+def endpoint(base_url: str, model: str = "m", **more: object) -> Endpoint:
+    return Endpoint(f"some/{model}", "some", base_url, "SOME_API_KEY", Model(model, **more))  # type: ignore[arg-type]
+
+
+async def listen(
+    base_url: str,
+    model: str = "m",
+    settings: ChatSettings | None = None,
+    messages: Sequence[ChatMessage] = JOKE,
+    tools: Sequence[ToolSpec] = (),
+) -> list[ChatEvent]:
+    llm = ChatCompletions(endpoint(base_url, model), settings)
+    try:
+        async with aclosing(llm.stream(messages, tools)) as events:
+            return [event async for event in events]
+    finally:
+        await llm.aclose()
+
+
+def heard_from(*pieces: bytes, settings: ChatSettings | None = None, hold_open: bool = False) -> list[ChatEvent]:
+    """What the client makes of a server that sends exactly these bytes."""
+
+    async def run() -> list[ChatEvent]:
+        async with raw_server(*pieces, hold_open=hold_open) as server:
+            return await listen(server.base_url, settings=settings)
+
+    return asyncio.run(run())
+
+
+def chunk(delta: dict[str, object], finish_reason: str | None = None) -> bytes:
+    return b"data: " + json.dumps({"choices": [{"delta": delta, "finish_reason": finish_reason}]}).encode() + b"\n\n"
+
+
+def text_of(events: Sequence[ChatEvent]) -> str:
+    return "".join(event.text for event in events if isinstance(event, TextDelta))
+
+
+def fault_of(
+    *pieces: bytes, settings: ChatSettings | None = None, hold_open: bool = False
+) -> tuple[LLMFault, str, LLMError]:
+    with pytest.raises(LLMError) as caught:
+        heard_from(*pieces, settings=settings, hold_open=hold_open)
+    message = str(caught.value)
+    assert KEY not in message
+    assert "\n" not in message
+    assert "some/m" in message
+    return caught.value.fault, message, caught.value
+
+
+# ---------------------------------------------------------------- answers
+
+
+def test_an_answer_comes_as_text_and_ends_with_the_usage() -> None:
+    async def run() -> list[ChatEvent]:
+        async with Pacer({}) as pacer:
+            return await listen(pacer.base_url, "1:20000")
+
+    events = asyncio.run(run())
+    assert text_of(events).endswith((".", "?"))
+    assert isinstance(events[-1], Usage)
+    assert events[-1].completion_tokens == len(events) - 1
+    assert events[-1].cached_tokens == 0
+
+
+def test_the_role_chunk_and_empty_contents_are_no_first_token() -> None:
+    events = heard_from(SSE, chunk({"role": "assistant", "content": ""}), chunk({"content": "Hi"}), chunk({}, "stop"))
+    assert events == [TextDelta("Hi"), Usage(None, None)]
+
+
+@pytest.mark.parametrize("field", ["reasoning", "reasoning_content"])
+def test_reasoning_is_kept_apart_from_text(field: str) -> None:
+    events = heard_from(SSE, chunk({field: "hm"}), chunk({"content": "Yes."}), chunk({}, "stop"))
+    assert events[:2] == [ReasoningDelta("hm"), TextDelta("Yes.")]
+
+
+@pytest.mark.parametrize("size", [1, 3, 7, 100])
+def test_a_think_tag_in_the_text_is_reasoning_however_it_is_cut(size: int) -> None:
+    whole = "<think>a < b, so</think>\n\nIt is <b>."
+    parts = [whole[at : at + size] for at in range(0, len(whole), size)]
+    events = heard_from(SSE, *(chunk({"content": part}) for part in parts), chunk({}, "stop"))
+    assert text_of(events).lstrip() == "It is <b>."
+    assert "".join(e.text for e in events if isinstance(e, ReasoningDelta)) == "a < b, so"
+
+
+def test_a_tool_call_comes_whole_and_once() -> None:
+    def part(index: int, call_id: str | None, name: str | None, arguments: str) -> dict[str, object]:
+        return {"index": index, "id": call_id, "function": {"name": name, "arguments": arguments}}
+
+    events = heard_from(
+        SSE,
+        chunk({"tool_calls": [part(0, "a", "get_weather", "")]}),
+        chunk({"tool_calls": [part(0, None, None, '{"city":')]}),
+        chunk({"tool_calls": [part(0, None, None, '"Rome"}')]}),
+        # Some servers number all calls 0.
+        chunk({"tool_calls": [part(0, "b", "get_time", "")]}),
+        chunk({}, "tool_calls"),
+    )
+    assert events[:-1] == [ToolCall("a", "get_weather", '{"city":"Rome"}'), ToolCall("b", "get_time", "{}")]
+
+
+def test_tools_are_offered_called_and_their_result_is_told() -> None:
+    async def run() -> tuple[list[ChatEvent], list[ChatEvent]]:
+        question = ChatMessage("user", "What is the weather in Paris?")
+        async with Pacer({}) as pacer:
+            first = await listen(pacer.base_url, "1:20000", messages=[question], tools=[WEATHER])
+            call = next(event for event in first if isinstance(event, ToolCall))
+            followed = [question, ChatMessage("assistant", "", (call,)), ChatMessage("tool", "sunny", (), call.call_id)]
+            return first, await listen(pacer.base_url, "1:20000", messages=followed, tools=[WEATHER])
+
+    first, second = asyncio.run(run())
+    call = first[0]
+    assert isinstance(call, ToolCall)
+    assert (call.name, json.loads(call.arguments_json)) == ("get_weather", {"city": "Paris"})
+    assert "sunny" in text_of(second)
+
+
+def test_the_request_carries_the_settings_and_the_models_extra_body() -> None:
+    async def run() -> str:
+        async with raw_server(SSE, chunk({"content": "Hi"}, "stop")) as server:
+            target = endpoint(server.base_url, extra_body={"reasoning_effort": "low"})
+            llm = ChatCompletions(target, ChatSettings(max_tokens=77, temperature=0.5))
+            async with aclosing(llm.stream(JOKE, [WEATHER])) as events:
+                assert await anext(events) == TextDelta("Hi")
+            await llm.aclose()
+            return server.requests[0]
+
+    request = asyncio.run(run())
+    body = json.loads(request.partition("\r\n\r\n")[2])
+    assert f"authorization: bearer {KEY}".lower() in request.lower()
+    assert body["reasoning_effort"] == "low"
+    assert (body["max_tokens"], body["temperature"]) == (77, 0.5)
+    assert body["stream_options"] == {"include_usage": True}
+    assert body["messages"][0] == {"role": "system", "content": "You are brief."}
+    assert body["tools"][0]["function"]["name"] == "get_weather"
+
+
+def test_no_key_and_no_account_of_openai_is_told_to_another_provider(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-of-openai")
+    monkeypatch.setenv("OPENAI_ORG_ID", "org-of-openai")
+    monkeypatch.setenv("OPENAI_PROJECT_ID", "proj-of-openai")
+
+    async def run() -> str:
+        async with raw_server(SSE, chunk({"content": "Hi"}, "stop")) as server:
+            llm = ChatCompletions(Endpoint("local/m", "local", server.base_url, None, Model("m")))
+            async with aclosing(llm.stream(JOKE)) as events:
+                assert [event async for event in events]
+            await llm.aclose()
+            return server.requests[0]
+
+    assert "of-openai" not in asyncio.run(run())
+
+
+# ---------------------------------------------------------------- connections
+
+
+def test_warming_up_leaves_no_handshake_for_the_turn() -> None:
+    async def run() -> None:
+        async with Pacer({}) as pacer:
+            llm = ChatCompletions(endpoint(pacer.base_url, "1:20000"))
+            await llm.warm_up()
+            assert pacer.connections == 2
+            for _ in range(3):
+                async with aclosing(llm.stream(JOKE)) as events:
+                    assert [event async for event in events]
+            # Requests are closed and their connections are not: another one would show.
+            assert pacer.connections == 2
+            assert len({request.client_port for request in pacer.requests}) <= 2
+            await llm.aclose()
+
+    asyncio.run(run())
+
+
+def test_after_a_cancelled_request_a_second_warm_connection_serves_the_next() -> None:
+    async def run() -> None:
+        async with Pacer({}) as pacer:
+            llm = ChatCompletions(endpoint(pacer.base_url, "1:20000"))
+            await llm.warm_up()
+            async with aclosing(llm.stream(JOKE)) as events:
+                await anext(events)
+            async with aclosing(llm.stream(JOKE)) as events:
+                assert [event async for event in events]
+            assert pacer.connections == 1
+            first, second = pacer.requests
+            assert first.client_port != second.client_port
+            await llm.aclose()
+
+    asyncio.run(run())
+
+
+async def eventually(condition: Callable[[], bool]) -> bool:
+    """Whether `condition` becomes true within a second."""
+    for _ in range(200):
+        if condition():
+            return True
+        await asyncio.sleep(0.005)
+    return False
+
+
+def test_closing_the_iterator_early_hangs_up_on_the_provider() -> None:
+    async def run() -> None:
+        async with Pacer({}) as pacer:
+            llm = ChatCompletions(endpoint(pacer.base_url, "1:50"))
+            async with aclosing(llm.stream(JOKE)) as events:
+                await anext(events)
+            assert await eventually(lambda: pacer.requests[0].cancelled)
+            assert 1 <= pacer.requests[0].tokens_sent <= 3
+            await llm.aclose()
+
+    asyncio.run(run())
+
+
+def test_cancelling_the_task_hangs_up_before_the_first_token() -> None:
+    async def run() -> None:
+        async with Pacer({}) as pacer:
+            task = asyncio.create_task(listen(pacer.base_url, "5000:50"))
+            assert await eventually(lambda: bool(pacer.requests))
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+            assert await eventually(lambda: pacer.requests[0].cancelled)
+            assert pacer.requests[0].tokens_sent == 0
+
+    asyncio.run(run())
+
+
+def test_the_provider_lists_its_models() -> None:
+    async def run() -> list[str]:
+        body = json.dumps({"object": "list", "data": [{"id": "one"}, {"id": "two"}]})
+        async with raw_server(response("200 OK", body)) as server:
+            llm = ChatCompletions(endpoint(server.base_url))
+            try:
+                return await llm.list_models()
+            finally:
+                await llm.aclose()
+
+    assert asyncio.run(run()) == ["one", "two"]
+
+
+def test_warming_up_takes_a_provider_that_knows_no_such_path() -> None:
+    async def run() -> None:
+        async with raw_server(response("404 Not Found", "{}")) as server:
+            llm = ChatCompletions(endpoint(server.base_url))
+            await llm.warm_up()
+            await llm.aclose()
+
+    asyncio.run(run())
+
+
+def test_a_missing_key_is_named_before_anything_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SOME_API_KEY")
+    with pytest.raises(InputError, match="SOME_API_KEY"):
+        ChatCompletions(endpoint("http://127.0.0.1:9/v1"))
+
+
+# ---------------------------------------------------------------- faults
+
+
+@pytest.mark.parametrize(
+    ("status", "fault", "said"),
+    [
+        ("400 Bad Request", LLMFault.REJECTED, "HTTP 400: the prompt is too long"),
+        ("401 Unauthorized", LLMFault.UNAUTHORIZED, "SOME_API_KEY"),
+        ("403 Forbidden", LLMFault.UNAUTHORIZED, "SOME_API_KEY"),
+        ("404 Not Found", LLMFault.NOT_FOUND, "serves no model 'm'"),
+        ("422 Unprocessable", LLMFault.REJECTED, "HTTP 422"),
+        ("500 Oops", LLMFault.SERVER_ERROR, "HTTP 500"),
+        ("503 Busy", LLMFault.SERVER_ERROR, "HTTP 503"),
+    ],
+)
+def test_a_refusal_is_told_in_one_line_by_its_kind(status: str, fault: LLMFault, said: str) -> None:
+    body = json.dumps({"error": {"message": "the prompt\n is too long"}})
+    found, message, _ = fault_of(response(status, body))
+    assert found == fault
+    assert said in message
+
+
+@pytest.mark.parametrize("status", ["400 Bad Request", "401 Unauthorized", "403 Forbidden", "429 Slow", "500 Oops"])
+def test_a_key_that_the_provider_repeats_is_not_repeated(status: str) -> None:
+    fault_of(response(status, json.dumps({"error": {"message": f"Incorrect API key provided: {KEY}"}})))
+
+
+def test_a_rate_limit_says_how_long_to_wait() -> None:
+    found, message, error = fault_of(response("429 Slow", "{}", headers="Retry-After: 7\r\n"))
+    assert (found, error.retry_after_s) == (LLMFault.RATE_LIMITED, 7.0)
+    assert "retry after 7 s" in message
+
+
+def test_a_rate_limit_may_state_a_date_or_nothing() -> None:
+    past = "Retry-After: Wed, 21 Oct 2015 07:28:00 GMT\r\n"
+    assert fault_of(response("429 Slow", "{}", headers=past))[2].retry_after_s == 0.0
+    assert fault_of(response("429 Slow", "{}"))[2].retry_after_s is None
+
+
+def test_a_web_page_instead_of_a_stream_is_malformed() -> None:
+    found, message, _ = fault_of(response("200 OK", "<html>Sign in</html>", "text/html; charset=utf-8"))
+    assert found == LLMFault.MALFORMED
+    assert "text/html" in message
+
+
+def test_a_web_page_as_an_error_is_not_quoted() -> None:
+    found, message, _ = fault_of(response("502 Bad Gateway", "<html>nginx</html>", "text/html"))
+    assert found == LLMFault.SERVER_ERROR
+    assert "<html>" not in message
+
+
+@pytest.mark.parametrize(
+    ("last", "fault"),
+    [
+        (b"data: {not json}\n\n", LLMFault.MALFORMED),
+        (b"data: 5\n\n", LLMFault.MALFORMED),
+        (b'data: {"choices": 7}\n\n', LLMFault.MALFORMED),
+        (b'data: {"choices": [{"delta": "x"}]}\n\n', LLMFault.MALFORMED),
+        (b"data: \xff\xfe\n\n", LLMFault.MALFORMED),
+        (b'data: {"choi', LLMFault.CUT),
+        (b"", LLMFault.CUT),
+        (b"data: [DONE]\n\n", LLMFault.CUT),
+        (b'data: {"error": {"message": "overloaded"}}\n\n', LLMFault.SERVER_ERROR),
+        (b'data: {"error": {"message": "slow down", "code": "rate_limit_exceeded"}}\n\n', LLMFault.RATE_LIMITED),
+    ],
+)
+def test_what_goes_wrong_in_the_middle_of_an_answer_is_told_by_its_kind(last: bytes, fault: LLMFault) -> None:
+    assert fault_of(SSE, chunk({"content": "Well, "}), last)[0] == fault
+
+
+def test_text_that_came_before_a_fault_was_delivered() -> None:
+    async def run() -> None:
+        async with raw_server(SSE, chunk({"content": "Well, "}), b"data: nonsense\n\n") as server:
+            llm = ChatCompletions(endpoint(server.base_url))
+            async with aclosing(llm.stream(JOKE)) as events:
+                assert await anext(events) == TextDelta("Well, ")
+                with pytest.raises(LLMError):
+                    await anext(events)
+            await llm.aclose()
+
+    asyncio.run(run())
+
+
+def test_silence_before_the_first_token_is_a_stall() -> None:
+    impatient = ChatSettings(first_token_timeout_s=0.1)
+    found, message, _ = fault_of(settings=impatient, hold_open=True)
+    assert found == LLMFault.STALLED
+    assert "0.1 s before its first token" in message
+
+
+def test_a_role_chunk_does_not_end_the_wait_for_the_first_token() -> None:
+    impatient = ChatSettings(first_token_timeout_s=0.1, stall_timeout_s=60)
+    assert fault_of(SSE, chunk({"role": "assistant"}), settings=impatient, hold_open=True)[0] == LLMFault.STALLED
+
+
+def test_silence_in_the_middle_of_an_answer_is_a_stall() -> None:
+    impatient = ChatSettings(stall_timeout_s=0.1)
+    found, message, _ = fault_of(SSE, chunk({"content": "Well, "}), settings=impatient, hold_open=True)
+    assert found == LLMFault.STALLED
+    assert "in the middle of its answer" in message
+
+
+def test_comments_that_keep_a_connection_alive_are_no_answer() -> None:
+    impatient = ChatSettings(first_token_timeout_s=0.1)
+    beats = [b": PROCESSING\n\n"] * 20
+    assert fault_of(SSE, *beats, settings=impatient, hold_open=True)[0] == LLMFault.STALLED
+
+
+def test_a_slow_listener_is_not_a_stalled_provider() -> None:
+    async def run() -> list[ChatEvent]:
+        async with raw_server(SSE, chunk({"content": "a"}), chunk({"content": "b"}), chunk({}, "stop")) as server:
+            llm = ChatCompletions(endpoint(server.base_url), ChatSettings(stall_timeout_s=0.03))
+            heard = []
+            async with aclosing(llm.stream(JOKE)) as events:
+                async for event in events:
+                    heard.append(event)
+                    await asyncio.sleep(0.04)
+            await llm.aclose()
+            return heard
+
+    assert text_of(asyncio.run(run())) == "ab"
+
+
+def test_a_connection_that_is_refused_names_the_address() -> None:
+    async def run() -> str:
+        async with raw_server() as server:
+            pass
+        await asyncio.sleep(0.001)
+        with pytest.raises(LLMError) as caught:
+            await listen(server.base_url)
+        assert caught.value.fault == LLMFault.UNREACHABLE
+        assert server.base_url in str(caught.value)
+        llm = ChatCompletions(endpoint(server.base_url))
+        with pytest.raises(LLMError, match="cannot be reached"):
+            await llm.warm_up()
+        await llm.aclose()
+        return str(caught.value)
+
+    assert KEY not in asyncio.run(run())
+
+
+def test_a_pacer_killed_in_the_middle_of_an_answer_is_a_cut() -> None:
+    async def run() -> LLMFault:
+        pacer = Pacer({})
+        await pacer.__aenter__()
+        llm = ChatCompletions(endpoint(pacer.base_url, "1:20"))
+        async with aclosing(llm.stream(JOKE)) as events:
+            await anext(events)
+            await pacer.__aexit__()
+            with pytest.raises(LLMError) as caught:
+                assert not [event async for event in events]
+        await llm.aclose()
+        return caught.value.fault
+
+    assert asyncio.run(run()) == LLMFault.CUT
