@@ -6,9 +6,10 @@ by its full path. It knows no command line.
 """
 
 import difflib
+import math
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import asdict, dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import Any, get_type_hints
 
@@ -25,9 +26,13 @@ from pipelines.vad import VadSettings
 
 @dataclass(frozen=True, slots=True)
 class AgentSettings:
-    """What converses: engines and model by name, the turn mode, the system prompt, and whether tools are offered."""
+    """What converses: engines and model by name, the turn mode, the system prompt, and whether tools are offered.
+
+    `providers` is a TOML file over the shipped `configs/providers.toml`; empty for none.
+    """
 
     llm: str
+    providers: str
     stt: str
     tts: str
     mode: Mode
@@ -47,6 +52,8 @@ class Config:
 
 
 _ADAPTER = TypeAdapter(Config)
+_BELOW = {"_probability": 1.0, "_windows": math.inf, "_ms": math.inf, "_s": math.inf, "_tokens": math.inf}
+"""Every number is above 0 and below this, by the unit that its name ends on."""
 
 
 def load_config(path: Path | None = None, overrides: Mapping[str, Mapping[str, object]] | None = None) -> Config:
@@ -63,11 +70,13 @@ def load_config(path: Path | None = None, overrides: Mapping[str, Mapping[str, o
         for section, keys in layer.items():
             merged.setdefault(section, {}).update(keys)
     try:
-        return _ADAPTER.validate_python(merged)
+        config = _ADAPTER.validate_python(merged)
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"])
         raise ConfigError(f"{key} {first['input']!r} cannot be used: {first['msg'].lower()}") from None
+    _refuse_out_of_range(config)
+    return config
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -91,6 +100,15 @@ def _refuse_unknown(source: str, layer: Mapping[str, Any]) -> None:
         for key in keys:
             if key not in known:
                 raise ConfigError(f"{source}: {section}.{key} is not one of: {_closest_first(key, known)}")
+
+
+def _refuse_out_of_range(config: Config) -> None:
+    for section in fields(config):
+        for key, value in asdict(getattr(config, section.name)).items():
+            below = next((limit for unit, limit in _BELOW.items() if key.endswith(unit)), None)
+            if below is not None and value is not None and not 0 < value < below:
+                right = "above 0" if math.isinf(below) else f"between 0 and {below:g}"
+                raise ConfigError(f"{section.name}.{key} {value!r} cannot be used: right would be a number {right}")
 
 
 def _closest_first(wanted: str, known: Any) -> str:

@@ -29,9 +29,9 @@ WHAT_IS_REAL = (
 
 
 def measurement(config: Config, out: Path, lanes: int) -> Measurement:
-    """The grid: three modes, four LLM speeds, the shortest of the shipped questions. Engines are the embedded ones."""
+    """The grid: three modes, four LLM speeds, the shortest of the shipped questions. Embedded engines, no tools."""
     questions = sorted((r for r in shipped("question_short") if r.seen_voice), key=lambda r: len(r.pcm))[:QUESTIONS]
-    config = replace(config, agent=replace(config.agent, stt="embedded", tts="embedded"))
+    config = replace(config, agent=replace(config.agent, stt="embedded", tts="embedded", tools=False))
     return Measurement(config, questions, LLMS, tuple(Mode), title="Quickturn demo", lanes=lanes, out=out)
 
 

@@ -11,7 +11,6 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 
 from rich.console import Console
-from rich.table import Table
 
 from agent.config import Config
 from agent.rig import read_catalogue
@@ -43,7 +42,7 @@ async def examine(config: Config, llms: list[str]) -> list[Check]:
 
     Raises InputError for an unknown provider.
     """
-    catalogue = read_catalogue()
+    catalogue = read_catalogue(config)
     endpoints = [catalogue.resolve(name) for name in llms]
     checks = [_machine(), *await _engines(config), _pocketsphinx(), _sound(), *_keys(catalogue)]
     for endpoint in endpoints:
@@ -56,13 +55,12 @@ def show(checks: list[Check], *, as_json: bool) -> int:
     if as_json:
         print(json.dumps({"checks": [asdict(check) for check in checks]}))
     else:
-        table = Table(title="quickturn doctor", title_justify="left", show_lines=False)
-        for heading in ("check", "", "found", "what to do"):
-            table.add_column(heading, overflow="fold")
+        console = Console(highlight=False, soft_wrap=True)
         colours = {State.OK: "green", State.NOTE: "yellow", State.BROKEN: "red"}
         for check in checks:
-            table.add_row(check.name, f"[{colours[check.state]}]{check.state}[/]", check.found, check.fix)
-        Console(highlight=False).print(table)
+            console.print(f"[{colours[check.state]}]{check.state:6}[/] [bold]{check.name}[/]: {check.found}")
+            if check.fix:
+                console.print(f"       -> {check.fix}")
     return int(any(check.state is State.BROKEN for check in checks))
 
 
@@ -79,14 +77,14 @@ async def _engines(config: Config) -> list[Check]:
     from agent.engines import load_stt, load_tts
 
     async def stt() -> str:
-        engine, note = await asyncio.to_thread(load_stt, config.agent.stt, live=False)
-        return f"{engine.name}: {note}"
+        _, note = await asyncio.to_thread(load_stt, config.agent.stt, live=False)
+        return note
 
     async def tts() -> str:
         engine, note = await asyncio.to_thread(load_tts, config.agent.tts)
         async with aclosing(engine.synthesize("Ready.")) as pieces:
             samples = sum([len(pcm) async for pcm in pieces])
-        return f"{engine.name}: {note}; spoke {samples / engine.sample_rate_hz:.1f} s"
+        return f"{note}; spoke {samples / engine.sample_rate_hz:.1f} s"
 
     checks = []
     for name, load in (("speech to text", stt), ("text to speech", tts)):
@@ -94,14 +92,6 @@ async def _engines(config: Config) -> list[Check]:
             checks.append(Check(name, State.OK, await load()))
         except QuickturnError as error:
             checks.append(Check(name, State.BROKEN, str(error), "use 'embedded', or `quickturn fetch` a larger model"))
-    checks.append(
-        Check(
-            "embedded models",
-            State.NOTE,
-            "the recogniser knows this project's demo domain and synthetic voices; the voices sound like flite",
-            "for open human speech: quickturn fetch whisper:base.en piper:en_US-lessac-medium",
-        )
-    )
     return checks
 
 
@@ -132,9 +122,9 @@ def _keys(catalogue: Catalogue) -> list[Check]:
     """Which providers have their key in the environment; the keys themselves are not looked at."""
     wanted = {p.name: p.api_key_env for p in catalogue.providers.values() if p.api_key_env}
     have = [name for name, variable in wanted.items() if os.environ.get(variable)]
-    lack = [f"{name}: {variable}" for name, variable in wanted.items() if name not in have]
+    lack = [variable for name, variable in wanted.items() if name not in have]
     found = f"keys for: {', '.join(have) or 'none'}"
-    fix = f"to use one, set its variable ({', '.join(lack)})" if lack else ""
+    fix = f"optional; to use one, set its variable: {', '.join(lack)}" if lack else ""
     return [Check("LLM providers", State.OK if have else State.NOTE, found, fix)]
 
 

@@ -4,8 +4,10 @@ Everything goes through huggingface_hub: its cache, its resumption of a cut tran
 appears in the cache only when it is whole. It knows nothing of what the models do.
 """
 
+import errno
 import hashlib
 import json
+import logging
 import os
 import re
 import shutil
@@ -55,9 +57,7 @@ class RemoteFile:
 
 
 def fetch_models(specs: Sequence[str], console: "Console", hub: Hub | None = None) -> None:
-    """Download `whisper:SIZE` and `piper:VOICE`, in order, saying what is there already. Raises InputError or
-    DownloadError.
-    """
+    """Download each `whisper:SIZE` and `piper:VOICE` that is not here yet. Raises InputError or DownloadError."""
     hub = hub or Hub.from_environment()
     parsed = [_parse(spec) for spec in specs]
     for kind, name in parsed:
@@ -82,9 +82,7 @@ def list_models(console: "Console", hub: Hub | None = None) -> None:
 
 
 def whisper_path(name: str, hub: Hub | None = None) -> Path:
-    """The directory of a faster-whisper model: a local path, else a size or repository, downloaded if it is not here
-    yet.
-    """
+    """The directory of a faster-whisper model: a local path, else a size or repository, downloaded if need be."""
     if (local := Path(name).expanduser()).is_dir():
         return local
     hub = hub or Hub.from_environment()
@@ -130,7 +128,7 @@ def fetched_voices(hub: Hub | None = None) -> list[str]:
     if index is None:
         return []
     voices = json.loads(index.read_text(encoding="utf-8"))
-    return sorted(name for name in voices if all(_cached(file, hub) for file in _files_of(voices[name])))
+    return sorted(name for name in voices if all(_cached(file, hub) is not None for file in _files_of(voices[name])))
 
 
 # ---------------------------------------------------------------- what belongs to a model
@@ -153,7 +151,7 @@ def _whisper_repositories() -> dict[str, str]:
 
 
 def _whisper_repository(name: str) -> str:
-    if re.fullmatch(r"[\w.-]+/[\w.-]+", name):
+    if re.fullmatch(r"\w[\w.-]*/\w[\w.-]*", name):
         return name
     repositories = _whisper_repositories()
     if name not in repositories:
@@ -228,7 +226,7 @@ def _download(label: str, files: Iterable[RemoteFile], hub: Hub, console: "Conso
     total = sum(file.size_bytes for file in files)
     cache = hub.cache or Path(constants.HF_HUB_CACHE)
     _check_space(label, total, cache)
-    hub_logging.set_verbosity_error()  # it tells of every retry, across the progress bar
+    hub_logging.set_verbosity(logging.ERROR)  # it tells of every retry, across the progress bar
     numbers = DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn()
     with Progress(TextColumn("{task.description}"), BarColumn(), *numbers, console=console) as progress:
         task = progress.add_task(label, total=total)
@@ -269,11 +267,10 @@ def _check_digest(label: str, file: RemoteFile, path: Path) -> None:
 
 def _advancing(advance: Callable[[int], None]) -> type[Any]:
     """What huggingface_hub takes for a progress bar: it reports bytes here instead of drawing."""
-    from tqdm import tqdm
+    from tqdm import tqdm  # type: ignore[import-untyped]  # it publishes no type information
 
     class Reporting(tqdm):  # type: ignore[misc]
         def __init__(self, *args: Any, **options: Any) -> None:
-            options.pop("name", None)
             super().__init__(*args, **{**options, "disable": True})
 
         def update(self, n: float | None = 1) -> bool | None:
@@ -299,6 +296,11 @@ class _Explained:
 
         if error is None or not isinstance(error, Exception):
             return
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EACCES, errno.EROFS, errno.EDQUOT):
+            raise InputError(
+                f"{self._label} could not be kept: {error.strerror} ('{error.filename}'); right would be a writable"
+                " HF_HUB_CACHE with room"
+            ) from error
         endpoint = self._hub.endpoint or constants.ENDPOINT
         if isinstance(error, RepositoryNotFoundError) or (
             isinstance(error, EntryNotFoundError) and not isinstance(error, LocalEntryNotFoundError)

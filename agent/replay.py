@@ -44,10 +44,10 @@ class VirtualOutput:
 
     async def play(self, pcm: Pcm) -> float:
         """Play behind what is queued, else now."""
+        await self._wait_until(self._end - round(_AHEAD_S * SAMPLE_RATE_HZ))
         start = max(self._end, self._now)
         self._played.append((start, pcm))
         self._end = start + len(pcm)
-        await self._wait_until(self._end - round(_AHEAD_S * SAMPLE_RATE_HZ))
         return self._epoch_s + start / SAMPLE_RATE_HZ
 
     async def drain(self) -> None:

@@ -15,9 +15,12 @@ import numpy as np
 
 from agent.replay import Replayed, ReplayedTurn
 from agent.rig import Rig
+from pipelines.listening import Utterance
+from pipelines.llm.catalogue import Model
+from pipelines.session import TurnFinished
 from pipelines.stt.wer import normalise, word_error_rate
-from pipelines.trace import turn_document
-from pipelines.turn import Mode, Outcome
+from pipelines.trace import TurnTrace, turn_document
+from pipelines.turn import Mode, Outcome, Turn
 
 Document = dict[str, Any]
 _RESAMPLES = 2_000
@@ -31,8 +34,14 @@ def turn_documents(replayed: Replayed, rig: Rig, llm: str, mode: Mode) -> list[D
     about: Document = {"recording": recording.name, "kind": recording.kind, "seen_voice": recording.seen_voice}
     said = [_with_reference(turn, turn_document(turn.trace, model), recording.labelled) for turn in replayed.turns]
     if not said:
-        said = [{"outcome": Outcome.NO_SPEECH.value, "transcript": "", "reference": None, "turn_latency_ms": None}]
+        said = [{**_nobody_spoke(model), "reference": None, "wer": None, "false_cut_in": False}]
     return [{**about, **names, **engines, **document, "labelled": recording.labelled} for document in said]
+
+
+def _nobody_spoke(model: Model) -> Document:
+    """The document of a turn in which nothing happened."""
+    turn = Turn(Utterance(0), lambda: 0.0)
+    return turn_document(TurnTrace(TurnFinished(turn, Outcome.NO_SPEECH, None, "", None), 0.0), model)
 
 
 def _with_reference(turn: ReplayedTurn, document: Document, labelled: bool) -> Document:

@@ -8,9 +8,11 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 from agent.config import Config
 from agent.engines import load_stt, load_tts
+from agent.pacer_process import pacer_process
 from agent.replay import BuildSession
 from agent.resources import shipped
 from agent.tools import SHIPPED_TOOLS
@@ -19,7 +21,6 @@ from pipelines.listening import Listener
 from pipelines.llm.catalogue import Catalogue, Endpoint
 from pipelines.llm.catalogue_file import load_catalogue
 from pipelines.llm.chat import ChatCompletions
-from pipelines.llm.simulator import Pacer
 from pipelines.playout import AudioOutput
 from pipelines.reply import Voice
 from pipelines.session import Observer, Session, SessionSettings
@@ -78,15 +79,16 @@ class Rig:
         return build
 
 
-def read_catalogue() -> Catalogue:
-    """The shipped providers."""
-    return load_catalogue(shipped("configs") / "providers.toml")
+def read_catalogue(config: Config) -> Catalogue:
+    """The shipped providers and, over them, the user's. Raises InputError."""
+    own = Path(config.agent.providers) if config.agent.providers else None
+    return load_catalogue(shipped("configs") / "providers.toml", own)
 
 
 @asynccontextmanager
 async def open_rig(config: Config, llms: Sequence[str], *, live: bool = False) -> AsyncIterator[Rig]:
     """Load the engines and connect to every model of `llms`. Raises InputError and ServiceError."""
-    catalogue = read_catalogue()
+    catalogue = read_catalogue(config)
     endpoints = {name: catalogue.resolve(name) for name in dict.fromkeys(llms)}
     for endpoint in endpoints.values():
         endpoint.api_key()  # a missing key is told before the seconds that models take to load
@@ -95,8 +97,8 @@ async def open_rig(config: Config, llms: Sequence[str], *, live: bool = False) -
         stt, stt_note = await asyncio.to_thread(load_stt, config.agent.stt, live=live, clock=clock)
         tts, tts_note = await asyncio.to_thread(load_tts, config.agent.tts)
         if any(endpoint.simulated for endpoint in endpoints.values()):
-            pacer = await stack.enter_async_context(Pacer(catalogue.paces()))
-            endpoints = {n: e.at(pacer.base_url) if e.simulated else e for n, e in endpoints.items()}
+            base_url = await stack.enter_async_context(pacer_process())
+            endpoints = {n: e.at(base_url) if e.simulated else e for n, e in endpoints.items()}
         models = {}
         for name, endpoint in endpoints.items():
             chat = ChatCompletions(endpoint, config.llm)

@@ -4,6 +4,7 @@ readable.
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -55,6 +56,8 @@ class TraceFile:
             self._file.write(json.dumps(line, ensure_ascii=False) + "\n")
             self._file.flush()
         except OSError as error:
+            with suppress(OSError):  # closing writes what is left, which fails as well
+                self._file.close()
             raise InputError(f"trace {self._path} cannot be written: {error.strerror}; what it holds is kept") from None
 
     def __enter__(self) -> Self:

@@ -7,11 +7,12 @@ recogniser runs as one task of the ear's own TaskGroup; the utterance closes wit
 `HearingFailed`.
 """
 
+import asyncio
 import logging
 from asyncio import TaskGroup
 from collections import deque
 from collections.abc import AsyncIterator
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import dataclass
 
 import anyio
@@ -26,7 +27,8 @@ from pipelines.vad import VoiceActivity
 
 log = logging.getLogger(__name__)
 
-_PRE_ROLL_SAMPLES = SAMPLE_RATE_HZ * 3 // 10  # soft onsets begin before the voice activity is sure of them
+_PRE_ROLL_SAMPLES = SAMPLE_RATE_HZ * 3 // 10  # before the first voiced window: Silero was up to 0.22 s late on ours
+_REMEMBERED_SAMPLES = SAMPLE_RATE_HZ * 2  # the pre-roll, and what comes until the voice activity is sure
 _HEARD_BOUND = 60_000  # frames for the recogniser: ten minutes of 10 ms; only the sequential mode lets them wait at all
 _UPDATES_BOUND = (
     256  # transcripts waiting for the turn: ten times what a recogniser makes while a turn is being cancelled
@@ -59,29 +61,32 @@ Update = Transcript | TurnEnded | HearingFailed
 
 
 class Utterance:
-    """One stretch of the user's speech: iterate it for its transcripts and, last, its `TurnEnded` or `HearingFailed`."""
+    """One stretch of the user's speech: iterate it for its transcripts and, last, `TurnEnded` or `HearingFailed`."""
 
     def __init__(self, started_samples: int) -> None:
         self.started_samples = started_samples
-        self._send: MemoryObjectSendStream[Update]
-        self._updates: MemoryObjectReceiveStream[Update]
-        self._send, self._updates = anyio.create_memory_object_stream[Update](_UPDATES_BOUND)
+        self._updates: asyncio.Queue[Update] = asyncio.Queue(_UPDATES_BOUND)
+        self._over = False
+        self._wanted = True
 
     def __aiter__(self) -> AsyncIterator[Update]:
-        return self._updates
+        return self
+
+    async def __anext__(self) -> Update:
+        if self._over:
+            raise StopAsyncIteration
+        update = await self._updates.get()
+        self._over = not isinstance(update, Transcript)
+        return update
 
     def close(self) -> None:
         """Listen no further: what still comes is dropped."""
-        self._updates.close()
+        self._wanted = False
 
     def tell(self, update: Update) -> None:
         """Pass an update on; a turn that was cancelled no longer wants it."""
-        try:
-            self._send.send_nowait(update)
-        except anyio.BrokenResourceError:
-            return
-        if not isinstance(update, Transcript):
-            self._send.close()
+        if self._wanted:
+            self._updates.put_nowait(update)
 
 
 class _OpenUtterance:
@@ -97,6 +102,14 @@ class _OpenUtterance:
         self.transcript: Transcript | None = None
         self.recognising = False
         self.decided_s: float | None = None  # the end of the turn, where it was decided before there were words
+
+    async def hear(self, heard: Heard) -> None:
+        """Pass on to the recogniser; an utterance that ended while this waited for room has nothing more to hear."""
+        try:
+            self.heard_send.send_nowait(heard)
+        except anyio.WouldBlock:
+            with suppress(anyio.ClosedResourceError, anyio.BrokenResourceError):
+                await self.heard_send.send(heard)
 
     @property
     def final(self) -> Transcript | None:
@@ -128,31 +141,42 @@ class Listener:
         self._endpointing = endpointing
         self._clock = clock
         self._recognise_while_speaking = recognise_while_speaking
-        self._pre_roll: deque[AudioFrame] = deque()
+        self._remembered: deque[AudioFrame] = deque()
         self._open: _OpenUtterance | None = None
         self._now_samples = 0
+        self._answered_samples = 0  # up to here, speech belongs to turns that are over
         self.media = MediaClock(clock)
 
     async def listen(self, frames: AsyncIterator[AudioFrame], utterances: MemoryObjectSendStream[Utterance]) -> None:
         """Run until the frames end; an utterance still open then ends with them."""
         async with utterances, TaskGroup() as recognisers:
-            async for frame in frames:
-                self._now_samples = frame.end_samples
-                self.media.frame_arrived(frame.end_samples)
-                self._remember(frame)
-                events = self._vad.hear(frame)
+            try:
+                async for frame in frames:
+                    await self._hear(frame, recognisers, utterances)
                 if self._open is not None:
-                    await self._open.heard_send.send(frame)
-                for event in events:
-                    await self._take(event, recognisers, utterances)
-                self._end_if_over(recognisers)
-            if self._open is not None:
-                self._fail(StageError("the audio ended before the turn did"))
+                    self._fail(StageError("the audio ended before the turn did"))
+            finally:
+                if self._open is not None:  # cancelled in the middle of an utterance
+                    self._open.heard.close()  # its recogniser may not have begun
+                    self._close()
+
+    async def _hear(
+        self, frame: AudioFrame, recognisers: TaskGroup, utterances: MemoryObjectSendStream[Utterance]
+    ) -> None:
+        self._now_samples = frame.end_samples
+        self.media.frame_arrived(frame.end_samples)
+        self._remember(frame)
+        events = self._vad.hear(frame)
+        if self._open is not None:
+            await self._open.hear(frame)
+        for event in events:
+            await self._take(event, recognisers, utterances)
+        self._end_if_over(recognisers)
 
     def _remember(self, frame: AudioFrame) -> None:
-        self._pre_roll.append(frame)
-        while self._pre_roll[0].end_samples < frame.end_samples - _PRE_ROLL_SAMPLES:
-            self._pre_roll.popleft()
+        self._remembered.append(frame)
+        while self._remembered[0].end_samples < frame.end_samples - _REMEMBERED_SAMPLES:
+            self._remembered.popleft()
 
     async def _take(
         self,
@@ -166,19 +190,22 @@ class Listener:
                     self._open = await self._begin(event, recognisers)
                     await utterances.send(self._open.utterance)
                 else:
-                    self._open.stopped = None
-                    await self._open.heard_send.send(event)
+                    self._open.stopped = self._open.decided_s = None
+                    await self._open.hear(event)
             case SpeechStopped() if self._open is not None:
                 self._open.stopped = event
                 self._open.paused_s = self._clock()
-                await self._open.heard_send.send(event)
+                await self._open.hear(event)
             case SpeechStopped():
                 pass  # the tail of an utterance that was closed by a failure
 
     async def _begin(self, event: SpeechStarted, recognisers: TaskGroup) -> _OpenUtterance:
         opened = _OpenUtterance(event)
-        for heard in (event, *self._pre_roll):
-            await opened.heard_send.send(heard)
+        await opened.hear(event)
+        after = max(event.at_samples - _PRE_ROLL_SAMPLES, self._answered_samples)
+        for frame in self._remembered:
+            if frame.end_samples > after:
+                await opened.hear(frame)
         if self._recognise_while_speaking:
             self._recognise(opened, recognisers)
         return opened
@@ -194,6 +221,8 @@ class Listener:
                     opened.transcript = transcript
                     opened.utterance.tell(transcript)
                     self._end_if_over(recognisers)
+            if self._open is opened:
+                raise StageError(f"speech to text '{self._stt.name}' ended before the turn did")
         except Exception as error:
             if not isinstance(error, QuickturnError):
                 log.exception("speech to text failed")
@@ -208,7 +237,7 @@ class Listener:
 
     def _end_if_over(self, recognisers: TaskGroup) -> None:
         opened = self._open
-        if opened is None or opened.stopped is None:
+        if opened is None or opened.stopped is None or self._vad.suspects_speech:
             return
         silence_ms = (self._now_samples - opened.stopped.at_samples) * 1_000 / SAMPLE_RATE_HZ
         if not opened.recognising:
@@ -236,6 +265,8 @@ class Listener:
 
     def _close(self) -> None:
         assert self._open is not None
+        stopped = self._open.stopped
+        self._answered_samples = stopped.at_samples if stopped else self._now_samples
         self._open.heard_send.close()
         if not self._open.recognising:
             self._open.heard.close()

@@ -17,7 +17,7 @@ class AudioOutput(Protocol):
     async def play(self, pcm: Pcm) -> float:
         """Queue audio behind what is queued already and return the process time at which its first sample sounds.
 
-        Waits while the queue is fuller than the output's bound.
+        Waits, before it queues, while the queue is fuller than the output's bound; so what is queued is known at once.
         """
         ...
 
@@ -46,9 +46,8 @@ class Played:
         """
         if now_s >= self.end_s:
             return self.text
-        letters = len(self.text) * max(0.0, now_s - self.start_s) / (self.end_s - self.start_s)
-        cut = self.text[: int(letters)]
-        return cut if len(cut) == len(self.text) else cut[: cut.rfind(" ") + 1].rstrip()
+        letters = int(len(self.text) * max(0.0, now_s - self.start_s) / (self.end_s - self.start_s))
+        return self.text[: letters + 1].rpartition(" ")[0].rstrip()  # a space comes next: the word before it is whole
 
 
 def heard_text(played: list[Played], cut_s: float | None) -> str:

@@ -12,7 +12,7 @@ import asyncio
 import logging
 from asyncio import TaskGroup
 from collections.abc import Sequence
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -43,7 +43,7 @@ _UNITS_BOUND = (
     256  # sentences waiting for the synthesizer: more than any answer within `max_tokens` holds, so reading never waits
 )
 _SPEECH_BOUND = 1  # synthesized units waiting for the output; with the one being made, speech stays two sentences ahead
-_TOOL_ROUNDS = 4  # requests that one turn may make; a model that calls tools for ever is stopped
+_MAX_REQUESTS = 4  # requests that one turn may make; a model that calls tools for ever is stopped
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +148,7 @@ class Reply:
     @property
     def text(self) -> str:
         """All that the model has written so far."""
-        return "".join(request.text for request in self.requests)
+        return " ".join(request.text for request in self.requests if request.text)
 
     @property
     def used_tools(self) -> bool:
@@ -163,7 +163,8 @@ class Reply:
         """Think, speak and, once released, play to the end; cancelling it cancels the request and the synthesis."""
         units_in, units_out = anyio.create_memory_object_stream[str](_UNITS_BOUND)
         speech_in, speech_out = anyio.create_memory_object_stream[_Speech](_SPEECH_BOUND)
-        async with TaskGroup() as stages:
+        # Closed here too: a reply can be cancelled before its stages have begun.
+        async with units_in, units_out, speech_in, speech_out, TaskGroup() as stages:
             stages.create_task(self._think(units_in), name="llm")
             stages.create_task(self._speak(units_out, speech_in), name="tts")
             stages.create_task(self._play(speech_out), name="playout")
@@ -177,15 +178,18 @@ class Reply:
             except anyio.BrokenResourceError:
                 return  # the synthesizer failed and no longer listens
             except Exception as error:
-                self.error = _named(error, f"LLM '{self._voice.llm.name}'")
-                await units.send(self._settings.apology)
+                self._fail(error, f"LLM '{self._voice.llm.name}'")
+                with suppress(anyio.BrokenResourceError):
+                    await units.send(self._settings.apology)
 
     async def _converse(self, units: MemoryObjectSendStream[str]) -> None:
-        for _ in range(_TOOL_ROUNDS):
-            request = await self._ask(units)
-            if not request.tool_calls:
-                break
+        request = await self._ask(units)
+        while request.tool_calls:
+            if len(self.requests) == _MAX_REQUESTS:
+                problem = f"still calls tools in the last of {_MAX_REQUESTS} requests"
+                raise LLMError(f"LLM '{self._voice.llm.name}' {problem}", LLMFault.MALFORMED)
             await self._run_tools(request)
+            request = await self._ask(units)
         if not self.text.strip():
             raise LLMError(f"LLM '{self._voice.llm.name}' sent no answer text", LLMFault.MALFORMED)
 
@@ -244,12 +248,14 @@ class Reply:
             except anyio.BrokenResourceError:
                 return  # playout is gone, and so is the need for speech
             except Exception as error:
-                self.error = _named(error, f"text to speech '{self._voice.tts.name}'")
+                self._fail(error, f"text to speech '{self._voice.tts.name}'")
 
     async def _synthesize(self, text: str, spoken: str, speech: MemoryObjectSendStream[_Speech]) -> None:
         unit = Unit(text, self._voice.clock())
         async with aclosing(self._voice.tts.synthesize(spoken)) as pieces:
             async for pcm in pieces:
+                if not len(pcm):
+                    continue
                 if unit.first_pcm_s is None:
                     unit.first_pcm_s = self._voice.clock()
                     self.units.append(unit)
@@ -260,16 +266,19 @@ class Reply:
 
     async def _play(self, speech: MemoryObjectReceiveStream[_Speech]) -> None:
         async with speech:
-            if self.streamed:
-                await self._released.wait()
-                async for piece in speech:
-                    await self._play_piece(piece)
-            else:
-                pieces = [piece async for piece in speech]
-                await self._released.wait()
-                for piece in pieces:
-                    await self._play_piece(piece)
-            await self._voice.output.drain()
+            try:
+                if self.streamed:
+                    await self._released.wait()
+                    async for piece in speech:
+                        await self._play_piece(piece)
+                else:
+                    pieces = [piece async for piece in speech]
+                    await self._released.wait()
+                    for piece in pieces:
+                        await self._play_piece(piece)
+                await self._voice.output.drain()
+            except Exception as error:
+                self._fail(error, "audio output")
 
     async def _play_piece(self, piece: _Speech) -> None:
         output, playout = self._voice.output, self.playout
@@ -285,12 +294,9 @@ class Reply:
             playout.audible_s = start_s + audible / output.sample_rate_hz
         playout.add(piece.unit.text, start_s, end_s)
 
-
-def _named(error: Exception, stage: str) -> QuickturnError:
-    """The fault itself if it is one of ours, else one that names the stage; an unforeseen one goes to the log with
-    its traceback.
-    """
-    if isinstance(error, QuickturnError):
-        return error
-    log.error("%s failed", stage, exc_info=error)
-    return StageError(f"{stage} failed: {error!r}")
+    def _fail(self, error: Exception, stage: str) -> None:
+        """Keep the first fault, what follows comes of it; an unforeseen one goes to the log with its traceback."""
+        if not isinstance(error, QuickturnError):
+            log.error("%s failed", stage, exc_info=error)
+            error = StageError(f"{stage} failed: {error!r}")
+        self.error = self.error or error

@@ -85,7 +85,7 @@ class Session:
     async def run(self, frames: AsyncIterator[AudioFrame]) -> None:
         """Converse until the frames end and the last answer has been played."""
         begun, utterances = anyio.create_memory_object_stream[Utterance](_UTTERANCES_BOUND)
-        async with TaskGroup() as tasks, utterances:
+        async with begun, utterances, TaskGroup() as tasks:
             tasks.create_task(self._listener.listen(frames, begun), name="ear")
             current: Task[None] | None = None
             async for utterance in utterances:
@@ -97,7 +97,7 @@ class Session:
     async def _take(self, utterance: Utterance) -> None:
         turn = Turn(utterance, self._voice.clock)
         self._observer(TurnBegan(turn))
-        outcome = Outcome.INTERRUPTED
+        outcome, cut_s = Outcome.INTERRUPTED, None
         try:
             await take_turn(turn, self._settings.mode, self._start_reply, lambda: self._observer(TurnCommitted(turn)))
             if turn.error is not None:
@@ -106,16 +106,19 @@ class Session:
         except Exception as error:  # whatever a stage did, the conversation goes on
             log.exception("turn failed")
             turn.error = StageError(f"the turn failed: {error!r}")
-            outcome = Outcome.FAILED
-            self._voice.output.clear()
+            outcome, cut_s = Outcome.FAILED, self._fall_silent()
         except asyncio.CancelledError:
-            self._voice.output.clear()
+            cut_s = self._fall_silent()
             raise
         finally:
-            self._finish(turn, outcome)
+            self._finish(turn, outcome, cut_s)
 
-    def _finish(self, turn: Turn, outcome: Outcome) -> None:
-        cut_s = self._voice.clock() if outcome is Outcome.INTERRUPTED else None
+    def _fall_silent(self) -> float:
+        """Stop speaking at once and return when."""
+        self._voice.output.clear()
+        return self._voice.clock()
+
+    def _finish(self, turn: Turn, outcome: Outcome, cut_s: float | None) -> None:
         heard = heard_text(turn.answer.reply.playout.played, cut_s) if turn.answer else ""
         if turn.committed_s is not None and turn.ended is not None:
             self._remember(turn.ended.transcript.text, heard)

@@ -59,12 +59,15 @@ def _hearing_spans(turn: Turn, timeline: Timeline) -> dict[int, int]:
         end = turn.ended
         noticed = timeline.add(Stage.ENDPOINT, end.speech_end_s, end.paused_s, label="silence noticed")
         ids[_ENDPOINT] = timeline.add(Stage.ENDPOINT, end.speech_end_s, end.endpoint_s, label="end of turn")
+    decoded: int | None = None
     for transcript in turn.transcripts:
-        ids[id(transcript)] = timeline.add(
+        waited_for = _waited_for(transcript, turn.ended, noticed, ids.get(_ENDPOINT))
+        decoded = ids[id(transcript)] = timeline.add(
             Stage.STT,
             transcript.started_s,
             transcript.ready_s,
-            after=[_waited_for(transcript, turn.ended, noticed, ids.get(_ENDPOINT))],
+            # A turn's decodes run one after the other, so a decode that was asked for may have had to queue.
+            after=[] if waited_for is None else [waited_for, decoded],
             label="final" if transcript.is_final else "partial",
         )
     if turn.ended is not None:
@@ -151,15 +154,7 @@ def turn_document(trace: TurnTrace, model: Model) -> dict[str, object]:
         "llm_leg_ms": _ms(shares.get(Stage.LLM_TTFT, 0.0) + shares.get(Stage.LLM_SENTENCE, 0.0))
         if trace.path
         else None,
-        "critical_path": [
-            {
-                "stage": s.stage.value,
-                "ms": _ms(s.ms),
-                "start_ms": _ms((s.start_s - trace.origin_s) * 1_000),
-                "end_ms": _ms((s.end_s - trace.origin_s) * 1_000),
-            }
-            for s in trace.path
-        ],
+        "critical_path": [_segment_document(segment, trace) for segment in (*_hidden(trace), *trace.path)],
         "stages": _stages(trace),
         "speculation": _speculation(trace, model),
         "usage": _usage(reply, model),
@@ -175,6 +170,26 @@ def path_shares_ms(path: Sequence[Segment]) -> dict[Stage, float]:
     for segment in path:
         shares[segment.stage] = shares.get(segment.stage, 0.0) + segment.ms
     return shares
+
+
+_NEVER_ON_PATH = {Stage.SPEECH, Stage.LLM_REST, Stage.AGENT_SPEECH}
+
+
+def _hidden(trace: TurnTrace) -> list[Segment]:
+    """The stages that worked for the answer without anybody waiting for them: each shows 0, at the end of speech."""
+    worked = dict.fromkeys(span.stage for span in trace.timeline.spans.values() if not span.discarded)
+    shown = {segment.stage for segment in trace.path}
+    hidden = [stage for stage in worked if stage not in shown | _NEVER_ON_PATH]
+    return [Segment(stage, trace.origin_s, trace.origin_s) for stage in hidden] if trace.path else []
+
+
+def _segment_document(segment: Segment, trace: TurnTrace) -> dict[str, object]:
+    return {
+        "stage": segment.stage.value,
+        "ms": _ms(segment.ms),
+        "start_ms": _ms((segment.start_s - trace.origin_s) * 1_000),
+        "end_ms": _ms((segment.end_s - trace.origin_s) * 1_000),
+    }
 
 
 def _span_document(span: Span, trace: TurnTrace) -> dict[str, object]:
@@ -222,16 +237,19 @@ def _answer_tokens(request: Request) -> int:
     return usage.completion_tokens - (usage.reasoning_tokens or 0)
 
 
+def _told(request: Request) -> tuple[int | None, int | None]:
+    """Prompt and completion tokens as the provider counted them."""
+    return (request.usage.prompt_tokens, request.usage.completion_tokens) if request.usage else (None, None)
+
+
 def _prompt_tokens(request: Request) -> int:
-    if request.usage is not None and request.usage.prompt_tokens is not None:
-        return request.usage.prompt_tokens
-    return request.prompt_chars // CHARACTERS_PER_TOKEN
+    told, _ = _told(request)
+    return request.prompt_chars // CHARACTERS_PER_TOKEN if told is None else told
 
 
 def _completion_tokens(request: Request) -> int:
-    if request.usage is not None and request.usage.completion_tokens is not None:
-        return request.usage.completion_tokens
-    return request.deltas
+    _, told = _told(request)
+    return request.deltas if told is None else told
 
 
 def _usage(reply: Reply | None, model: Model) -> dict[str, object] | None:
@@ -243,7 +261,7 @@ def _usage(reply: Reply | None, model: Model) -> dict[str, object] | None:
         "prompt_tokens": prompt,
         "completion_tokens": completion,
         "cost_usd": model.cost_usd(Usage(prompt, completion)),
-        "estimated": any(r.usage is None for r in reply.requests),
+        "estimated": any(None in _told(r) for r in reply.requests),
     }
 
 

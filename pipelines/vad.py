@@ -110,6 +110,11 @@ class VoiceActivity:
         self._pending = np.concatenate([self._pending, frame.pcm])
         return [event for window in self._whole_windows() for event in self._judge(window)]
 
+    @property
+    def suspects_speech(self) -> bool:
+        """Whether the newest windows are voiced, but too few as yet for `SpeechStarted`."""
+        return self._state is _State.STARTING
+
     def _whole_windows(self) -> Iterator[Pcm]:
         while len(self._pending) >= WINDOW_SAMPLES:
             window, self._pending = self._pending[:WINDOW_SAMPLES], self._pending[WINDOW_SAMPLES:]

@@ -1,4 +1,7 @@
-"""Scripted stages: they do what they are told, when they are told, in the time of the running loop."""
+"""Scripted stages: they do what they are told, when they are told, in the time of the running loop.
+
+The voice activity takes what is loud for speech, so latencies are the scripted delays, to the frame of 10 ms.
+"""
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
@@ -7,6 +10,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from agent.recordings import Recording, TurnLabel
+from agent.replay import Replay, Replayed
 from pipelines.endpointing import EndpointingSettings
 from pipelines.events import (
     SAMPLE_RATE_HZ,
@@ -29,6 +33,7 @@ from pipelines.session import Observer, Session, SessionSettings
 from pipelines.tools import Tool
 from pipelines.turn import Mode
 from pipelines.vad import VadSettings, VoiceActivity
+from tests.virtual_time import run
 
 REPLY = "It is ten past three. Anything else?"
 ENDPOINTING = EndpointingSettings(complete_ms=200, unknown_ms=600, dangling_ms=1_400)
@@ -60,23 +65,54 @@ def recording(*parts: Pcm, text: str = "What time is it?", labelled: bool = True
     return Recording("scripted", "question_short", "none", True, pcm, turns, labelled)
 
 
+def dialogue(*clips: tuple[str, Pcm, int | None]) -> Recording:
+    """Labelled turns: the text, a clip with one stretch of speech, and how far into the answer before it barges in."""
+    turns, start = [], 0
+    for text, pcm, barge_in_ms in clips:
+        loud = np.flatnonzero(pcm) + start
+        turns.append(TurnLabel(text, int(loud[0]), int(loud[-1]) + 1, start, start + len(pcm), (), barge_in_ms))
+        start += len(pcm)
+    pcm = np.concatenate([clip for _, clip, _ in clips])
+    return Recording("scripted", "dialogue", "none", True, pcm, tuple(turns), True)
+
+
+async def microphone(*parts: Pcm) -> AsyncGenerator[AudioFrame]:
+    """Frames of 10 ms, each at the moment at which its last sample is captured."""
+    pcm, began_s = np.concatenate(parts), now()
+    for start in range(0, len(pcm), ms(10)):
+        frame = AudioFrame(pcm[start : start + ms(10)], start)
+        await asyncio.sleep(began_s + frame.end_samples / SAMPLE_RATE_HZ - now())
+        yield frame
+
+
 def loudness(window: Pcm) -> float:
     return float(np.abs(window.astype(np.int32)).mean() > 1_000)
 
 
 @dataclass
 class ScriptedSTT:
-    """`finals`: the text at each pause of the turn. `partials`: (ms of audio heard, text, is it all stable?)."""
+    """`finals`: the text at each pause, beginning anew with each turn; `turns` overrides them turn by turn.
+
+    `partials`: (ms of audio heard, text, is it all stable?). `errors` are raised instead of a turn's final transcript.
+    """
 
     finals: Sequence[str] = ("What time is it?",)
     partials: Sequence[tuple[float, str, bool]] = ()
     final_ms: float = 40
-    error: Exception | None = None
+    turns: Sequence[Sequence[str]] = ()
+    errors: Sequence[Exception | None] = ()
+    began: int = 0
+    heard: list[list[Heard]] = field(default_factory=list)
     name: str = "scripted"
 
     async def transcribe(self, heard: AsyncIterator[Heard]) -> AsyncGenerator[Transcript]:
+        number, self.began = self.began, self.began + 1
+        finals = self.turns[number] if number < len(self.turns) else self.finals
+        error = self.errors[number] if number < len(self.errors) else None
         samples, pauses, partials = 0, 0, list(self.partials)
+        self.heard.append([])
         async for event in heard:
+            self.heard[number].append(event)
             match event:
                 case AudioFrame():
                     samples += len(event.pcm)
@@ -84,11 +120,11 @@ class ScriptedSTT:
                         _, text, stable = partials.pop(0)
                         yield Transcript(text, text if stable else "", False, event.end_samples, now(), now())
                 case SpeechStopped(at_samples):
-                    if self.error is not None:
-                        raise self.error
+                    if error is not None:
+                        raise error
                     started_s = now()
                     await asyncio.sleep(self.final_ms / 1_000)
-                    text = self.finals[min(pauses, len(self.finals) - 1)]
+                    text = finals[min(pauses, len(finals) - 1)]
                     pauses += 1
                     yield Transcript(text, text, True, at_samples, started_s, now())
                 case SpeechStarted():
@@ -97,33 +133,44 @@ class ScriptedSTT:
 
 @dataclass
 class ScriptedLLM:
-    """Writes `reply` word by word; notes each request's messages and how many were cancelled."""
+    """Writes `reply` word by word; notes each request's messages, and how many were completed or cancelled.
+
+    By the number of the request: `errors` are raised after `words_before_error` words, `events` are sent instead of the
+    reply, and `replies` are its other texts.
+    """
 
     ttft_ms: float = 100
     tokens_per_s: float = 100
     reply: str = REPLY
-    errors: list[Exception | None] = field(default_factory=list)
+    replies: Sequence[str] = ()
+    errors: Sequence[Exception | None] = ()
+    words_before_error: int = 0
     events: Sequence[Sequence[ChatEvent]] = ()
     requests: list[list[ChatMessage]] = field(default_factory=list)
+    completed: int = 0
     cancelled: int = 0
     name: str = "scripted/llm"
 
-    async def stream(self, messages: Sequence[ChatMessage], tools: Sequence[ToolSpec] = ()) -> AsyncGenerator[ChatEvent]:
+    async def stream(
+        self, messages: Sequence[ChatMessage], tools: Sequence[ToolSpec] = ()
+    ) -> AsyncGenerator[ChatEvent]:
         number = len(self.requests)
         self.requests.append(list(messages))
         try:
             await asyncio.sleep(self.ttft_ms / 1_000)
-            if number < len(self.errors) and (error := self.errors[number]):
-                raise error
+            error = self.errors[number] if number < len(self.errors) else None
             if number < len(self.events):
                 for event in self.events[number]:
                     yield event
                 return
-            words = self.reply.split(" ")
+            words = (self.replies[number] if number < len(self.replies) else self.reply).split(" ")
             for i, word in enumerate(words):
+                if error is not None and i == self.words_before_error:
+                    raise error
                 yield TextDelta(word if i == 0 else " " + word)
                 await asyncio.sleep(1 / self.tokens_per_s)
             yield Usage(20, len(words))
+            self.completed += 1
         except (asyncio.CancelledError, GeneratorExit):
             self.cancelled += 1
             raise
@@ -135,22 +182,32 @@ class ScriptedLLM:
 
 @dataclass
 class ScriptedTTS:
-    """Speaks 50 ms a letter after `ttfb_ms`, beginning with `lead_ms` of silence; notes what it was asked to say."""
+    """Speaks 50 ms a letter after `ttfb_ms`, beginning with `lead_ms` of silence; notes what it was asked to say.
+
+    What is `silent` has no sound at all.
+    """
 
     ttfb_ms: float = 30
     lead_ms: float = 20
-    errors: list[Exception | None] = field(default_factory=list)
+    errors: Sequence[Exception | None] = ()
+    silent: Sequence[str] = ()
     said: list[str] = field(default_factory=list)
+    cancelled: int = 0
     name: str = "scripted"
     sample_rate_hz: int = SAMPLE_RATE_HZ
 
     async def synthesize(self, text: str) -> AsyncGenerator[Pcm]:
         number = len(self.said)
         self.said.append(text)
-        await asyncio.sleep(self.ttfb_ms / 1_000)
+        try:
+            await asyncio.sleep(self.ttfb_ms / 1_000)
+        except asyncio.CancelledError:
+            self.cancelled += 1
+            raise
         if number < len(self.errors) and (error := self.errors[number]):
             raise error
-        yield np.concatenate([silence(self.lead_ms), voice(50 * len(text))])
+        if text not in self.silent:
+            yield np.concatenate([silence(self.lead_ms), voice(50 * len(text))])
 
 
 @dataclass
@@ -162,13 +219,30 @@ class Stages:
     llm: ScriptedLLM = field(default_factory=ScriptedLLM)
     tts: ScriptedTTS = field(default_factory=ScriptedTTS)
     tools: Sequence[Tool] = ()
+    context_window_tokens: int = 8_000
     session: Session | None = None
 
     def build(self, output: AudioOutput, observer: Observer) -> Session:
         vad = VoiceActivity(VadSettings(), loudness)
-        listener = Listener(
-            vad, self.stt, ENDPOINTING, now, recognise_while_speaking=self.mode is not Mode.SEQUENTIAL
+        listener = Listener(vad, self.stt, ENDPOINTING, now, recognise_while_speaking=self.mode is not Mode.SEQUENTIAL)
+        settings = SessionSettings(
+            self.mode, "Be brief.", ReplySettings(apology="Sorry."), self.context_window_tokens, 400
         )
-        settings = SessionSettings(self.mode, "Be brief.", ReplySettings(apology="Sorry."), 8_000, 400)
         self.session = Session(listener, Voice(self.llm, self.tts, output, now, self.tools), settings, observer)
         return self.session
+
+    @property
+    def history(self) -> list[tuple[str, str]]:
+        """The conversation as the session remembers it."""
+        assert self.session is not None
+        return [(message.role, message.text) for message in self.session.history]
+
+
+def question(*parts: Pcm) -> Recording:
+    """1.6 s of speech that ends at 1.92 s, on whole windows of the voice activity; `parts` instead of the speech."""
+    return recording(silence(320), *(parts or (voice(1_600),)), silence(100))
+
+
+def converse(stages: Stages, spoken: Recording | None = None) -> Replayed:
+    """Replay a recording, one question unless given, through the scripted stages."""
+    return run(Replay(spoken or question(), now).run(stages.build))

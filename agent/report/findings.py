@@ -41,6 +41,11 @@ class LedgerLine:
     wasted_usd: float | None
     cost_usd: float | None
 
+    @property
+    def speculated(self) -> bool:
+        """Whether anything was begun before a turn was over."""
+        return self.hits + self.discards > 0
+
 
 def measured(rows: Sequence[Row]) -> list[Row]:
     """The rows that hold a median, fastest first."""
@@ -51,7 +56,9 @@ def milliseconds(value: float | None) -> str:
     """A duration as people read it: `312`, `5,120`, below ten with one decimal, a dash for what never happened."""
     if value is None:
         return NEVER
-    return f"{value:.1f}" if 0 < abs(value) < 9.95 else f"{value:,.0f}"
+    if abs(value) < 0.05:
+        return "0"
+    return f"{value:.1f}" if abs(value) < 9.95 else f"{value:,.0f}"
 
 
 def headline(rows: Sequence[Row]) -> str:
@@ -113,7 +120,7 @@ def ledger(turns: Sequence[Turn]) -> list[LedgerLine]:
     groups: dict[tuple[str, str], list[Turn]] = {}
     for turn in turns:
         groups.setdefault((str(turn.get("llm")), str(turn.get("mode"))), []).append(turn)
-    return sorted((_ledger_line(*cell, group) for cell, group in groups.items()), key=lambda line: line.requests == 0)
+    return sorted((_ledger_line(*cell, group) for cell, group in groups.items()), key=lambda line: not line.speculated)
 
 
 def completed(turns: Sequence[Turn]) -> list[Turn]:

@@ -50,7 +50,7 @@ COMPLETED = "completed"
 OUTCOMES = {
     COMPLETED: "completed",
     "interrupted": "interrupted",
-    "tool": "tool call",
+    "tool": "used a tool",
     "failed": "failed",
     "no_speech": "no speech",
 }

@@ -7,7 +7,7 @@ iterates takes the times.
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 from urllib.parse import urlsplit
 
 from pipelines.errors import LLMError, LLMFault
@@ -62,8 +62,7 @@ class ChatCompletions:
     async def stream(
         self, messages: Sequence[ChatMessage], tools: Sequence[ToolSpec] = ()
     ) -> AsyncGenerator[ChatEvent]:
-        """Send one request and yield what comes back, a `Usage` last; closing the iterator cancels it. Raises
-        LLMError."""
+        """Send one request, yield what comes back and a `Usage` last; closing cancels it. Raises LLMError."""
         from pipelines.llm import chat_errors
 
         loop = asyncio.get_running_loop()
@@ -85,10 +84,10 @@ class ChatCompletions:
         yield assembly.usage()
 
     async def warm_up(self) -> None:
-        """Open connections for the next requests by asking about the model. Raises LLMError if nobody answers or the
-        key fails.
+        """Open connections for the next requests by asking about the model.
 
-        What else the provider says does not matter here: some do not serve this path at all.
+        Raises LLMError if nobody answers or the key is refused. What else the provider says does not matter here: some
+        do not serve this path at all.
         """
         asks = [self._ask_about_model() for _ in range(self._settings.warm_connections)]
         for outcome in await asyncio.gather(*asks, return_exceptions=True):
@@ -102,8 +101,15 @@ class ChatCompletions:
 
     async def list_models(self) -> list[str]:
         """The ids that the provider says it serves. Raises LLMError."""
-        page = await self._within(self._first_token_deadline(), self._client.models.list())
-        return [model.id for model in page.data]
+        from pipelines.llm import chat_errors
+
+        request = self._client.get("/models", cast_to=object)
+        body = cast("Any", await self._within(self._first_token_deadline(), request))
+        try:
+            # Together answers with the bare list.
+            return [str(model["id"]) for model in (body if isinstance(body, list) else body["data"])]
+        except (KeyError, TypeError):
+            raise chat_errors.malformed(self._endpoint, "something else than a model list") from None
 
     async def aclose(self) -> None:
         """Close all connections."""

@@ -49,9 +49,9 @@ def cut(endpoint: Endpoint) -> LLMError:
 
 
 def malformed(endpoint: Endpoint, what: str) -> LLMError:
-    """The provider answered with `what` where a Chat Completions stream was due."""
+    """The provider answered with `what` where Chat Completions were due."""
     return LLMError(
-        f"{endpoint.name} sent {what} instead of a Chat Completions stream; "
+        f"{endpoint.name} sent {what} instead of Chat Completions; "
         f"check that {_address(endpoint)} is an OpenAI-compatible base URL",
         LLMFault.MALFORMED,
     )

@@ -97,13 +97,13 @@ _SMALL_TALK = (
     ),
     _intent(
         "abilities",
-        r"\bwhat can you do\b|^help\b|can you help me(?! with)",
+        r"\bwhat can you do\b|^help(?: me)?\b(?! with| me)",
         "I can talk about fast language models, set timers, plan a dinner or tell you a story. "
         "Ask me something, and watch where the milliseconds go.",
     ),
     _intent(
         "hearing",
-        r"\bcan you hear me\b|\bare you there\b|^testing\b",
+        r"\bhear me\b|\bare you there\b|^testing\b",
         "Yes, I can hear you loud and clear. Go ahead with your question.",
     ),
     _intent(
@@ -240,7 +240,7 @@ _ERRANDS = (
     _intent(
         "flight",
         rf"\b(?:flight|fly|ticket|check me in"
-        rf"|train)\b(?:.*?\bfrom {CITY})?(?:.*?\bto (?P<to>(?-i:[A-Z][a-z]+(?: [A-Z][a-z]+)?)))?",
+        rf"|train(?! station))\b(?:.*?\bfrom {CITY})?(?:.*?\bto (?P<to>(?-i:[A-Z][a-z]+(?: [A-Z][a-z]+)?)))?",
         "There is a direct connection to {to} in the morning and another one late in the evening. "
         "The morning one is usually cheaper, shall I look at its seats?",
     ),

@@ -61,7 +61,7 @@ EXPLANATIONS: dict[str, str] = {
         "Text to speech turns the sentences of the answer into sound that you can hear. "
         "It starts with the first sentence, so a short first sentence is heard early."
     ),
-    r"tokeni[sz]ation|tokens?": (
+    r"tokeni[sz]ation|a token|tokens are": (
         "A token is a short piece of text, often a word or a part of one. "
         "Language models read and write tokens, and their speed is counted in tokens per second."
     ),

@@ -24,8 +24,7 @@ class Pace:
 
 
 def parse_pace(text: str) -> Pace | None:
-    """Read `TTFT_MS:TOK_PER_S`, such as `120:1800`; None if it is not of that form. Raises InputError for a rate of
-    0."""
+    """Read `TTFT_MS:TOK_PER_S`, such as `120:1800`; None if it has another form. Raises InputError for a rate of 0."""
     match = _WRITTEN.fullmatch(text)
     if match is None:
         return None

@@ -210,6 +210,7 @@ async def _stream(
     chunks = [writer.delta(delta) for delta in script.deltas[:stop_at]]
     if chunks:
         chunks[0] = writer.delta({"role": "assistant", "content": ""}) + chunks[0]
+    await _wake_exactly_at(due_s[0] if chunks else loop.time())
     sent = 0
     while sent < len(chunks):
         await _sleep_until(due_s[sent])
@@ -219,8 +220,16 @@ async def _stream(
     return response
 
 
+async def _wake_exactly_at(due_s: float) -> None:
+    """For the first token, on which every TTFT is measured: epoll counts in milliseconds, so the last one is polled."""
+    await _sleep_until(due_s - 0.001)
+    loop = asyncio.get_running_loop()
+    while loop.time() < due_s:  # noqa: ASYNC110 - there is no event but the time
+        await asyncio.sleep(0)
+
+
 async def _sleep_until(due_s: float) -> None:
-    # The loop wakes at most a millisecond late (epoll counts in those), which the next token does not inherit.
+    # Up to a millisecond late, which the next token does not inherit.
     await asyncio.sleep(max(0.0, due_s - asyncio.get_running_loop().time()))
 
 

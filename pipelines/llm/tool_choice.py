@@ -17,22 +17,22 @@ _SUBJECTS: tuple[tuple[str, str], ...] = (
     # (what the user says, words in the tool's name)
     (r"\btimer\b", r"timer"),
     (r"\balarm\b|\bwake me\b", r"alarm"),
-    (r"\bremind", r"remind|task|todo"),
+    (r"\bremind", r"remind\w*|task|todo"),
     (
         r"\b(?:weather|forecast|umbrella|temperature in|how (?:cold|warm|hot)|rain|snow|freeze)\b",
         r"weather|forecast",
     ),
     (r"\bwhat time is it\b|\bthe time in\b", r"time|clock"),
     (r"\bfl(?:y|ight)\b", r"flight"),
-    (r"\bbook\b|\breserv|\btable (?:for|at)\b", r"book|reserv|table"),
+    (r"\bbook\b|\breserv|\btable (?:for|at)\b", r"book\w*|reserv\w*|table"),
     (r"\bturn (?:on|off)\b|\blights?\b|\bturn .* (?:on|off)\b", r"light|device|switch|home"),
     (r"\b(?:un)?lock\b", r"lock|door"),
     (r"\bplay\b", r"play|music|song|media"),
-    (r"\b(?:directions|how do i get|nearest)\b", r"direction|route|map|navigat"),
+    (r"\b(?:directions|how do i get|nearest)\b", r"direction|route|map|navigat\w*"),
     (r"\brestaurant\b", r"restaurant|place"),
     (r"\b(?:call|text|message)\b", r"call|message|sms|text"),
     (r"\border\b|\bcan i get\b", r"order"),
-    (r"\btranslate\b", r"translat"),
+    (r"\btranslate\b", r"translat\w*"),
 )  # fmt: skip
 
 _NAME = r"(?-i:[A-Z][a-z]+(?: [A-Z][a-z]+)?)"
@@ -45,9 +45,9 @@ def choose_tool(words: str, tools: Sequence[ToolSpec]) -> ToolCall | None:
         if not re.search(said, words, re.IGNORECASE):
             continue
         for tool in tools:
-            # "set_timer" must not answer to "time".
+            # Word by word: "set_timer" must not answer to "time".
             parts = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", tool.name).lower().split("_")
-            if any(re.match(rf"(?:{named})(?!r)s?", part) or re.fullmatch(named, part) for part in parts):
+            if any(re.fullmatch(rf"(?:{named})s?", part) for part in parts):
                 return ToolCall(f"call_{tool.name}", tool.name, json.dumps(_arguments(words, tool.parameters)))
     return None
 
@@ -80,7 +80,8 @@ def _quantity(name: str, words: str) -> int | None:
     """A number in the unit that the parameter's name asks for, the duration converted where both name one."""
     duration = re.search(rf"(?P<n>{NUMBER}|an?\b) (?P<unit>second|minute|hour)s?", words, re.IGNORECASE)
     per_unit = {"second": 1, "minute": 60, "hour": 3600}
-    wanted = next((unit for unit in per_unit if unit in name or unit[:3] == name[-3:]), None)
+    # `duration_minutes` or `duration_min`.
+    wanted = next((unit for unit in per_unit if unit in name or name.endswith(unit[:3])), None)
     if duration is not None and (wanted or "duration" in name):
         seconds = (parse_number(duration["n"]) or 1) * per_unit[duration["unit"].lower()]
         return seconds // per_unit[wanted or "second"]
@@ -99,7 +100,8 @@ _PHRASES: tuple[tuple[str, str], ...] = (
     (r"destination", rf"\bto (?P<v>{_NAME})"),
     (r"city|location|where", rf"\b(?:in|for|at) (?P<v>{_NAME})"),
     (r"date|day", DAY.replace("?P<day>", "?P<v>")),
-    (r"time|when", rf"\b(?:at|for) {TIME.replace('?P<time>', '?P<v>')}"),
+    (r"time|when", rf"\bat {TIME.replace('?P<time>', '?P<v>')}"),
+    (r"time|when", rf"\bfor {TIME.replace('?P<time>', '?P<v>')}"),
     (r"room", r"\bin the (?P<v>[\w ]+?)\W*$"),
     (
         r"device|light|appliance",
@@ -148,11 +150,8 @@ def _weather(value: Mapping[str, Any]) -> str | None:
     def said(*names: str) -> str | None:
         return next((str(v) for k, v in value.items() if any(name in k.lower() for name in names)), None)
 
-    degrees, sky, city = (
-        said("temp", "degrees"),
-        said("condition", "sky", "description", "weather"),
-        said("city", "location"),
-    )
+    degrees, city = said("temp", "degrees"), said("city", "location")
+    sky = said("condition", "sky", "description", "weather")
     if degrees is None:
         return None
     where = f" in {city}" if city else " outside"

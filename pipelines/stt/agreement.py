@@ -1,5 +1,4 @@
-"""Which leading words of a partial transcript will stay, and how the parts of a turn read as one. Pure text, no
-audio, no time.
+"""Which leading words of a partial transcript will stay, and how the parts of a turn read as one. Text only.
 
 LocalAgreement-2 (Macháček, Dabre and Bojar 2023, "Turning Whisper into Real-Time Transcription System"): what two
 consecutive hypotheses over growing audio agree on, from the start, is stable.

@@ -1,8 +1,7 @@
 """Is this decode speech, or did the model make it up? Pure checks on audio level, probabilities and text.
 
 Thresholds follow Whisper's own (Radford et al. 2022, "Robust Speech Recognition via Large-Scale Weak Supervision",
-section 4.5): compression ratio 2.4, mean log probability -1, no-speech probability 0.6. It knows no model and no
-turn.
+section 4.5): compression ratio 2.4, mean log probability -1, no-speech probability 0.6. It knows no model or turn.
 """
 
 import re
@@ -21,9 +20,9 @@ _SYLLABLE_LOOP = re.compile(r"(\w{2,5}?)\1{3,}")
 class Guards:
     """When a decode is not believed.
 
-    Audio whose loudest 20 ms stay under `min_level_dbfs`, is not decoded at all. A decode is
-    empty if its no-speech probability is over `max_no_speech` while its mean log probability is under `min_logprob`.
-    It runs away if it repeats itself, compresses better than `max_compression`, or holds more than `max_words_per_s`.
+    Audio whose loudest 20 ms stay under `min_level_dbfs` is not decoded at all. A decode is empty if its no-speech
+    probability is over `max_no_speech` while its mean log probability is under `min_logprob`. It runs away if it
+    repeats itself, compresses better than `max_compression`, or holds more than `max_words_per_s`.
     """
 
     min_level_dbfs: float = -60.0

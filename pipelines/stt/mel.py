@@ -1,8 +1,8 @@
 """Whisper's log-mel spectrogram over growing audio: frames computed once are handed back in. It knows no model.
 
 The same mathematics as OpenAI's Whisper (Radford et al. 2022, section 2.2): 25 ms Hann windows every 10 ms,
-reflected at the start, log10 of the mel power, clamped 8 below the loudest value, scaled. The clamp depends on the
-loudest frame so far, so the cached frames are those before it.
+reflected at the start, log10 of the mel power, clamped 8 below the loudest value, scaled. Frames are
+kept unclamped, because the clamp follows the loudest frame so far.
 """
 
 import numpy as np
@@ -26,9 +26,11 @@ def log_mel(pcm: Pcm, filters: NDArray[np.float32], known: Frames | None = None)
     """
     count = len(pcm) // HOP
     # The last frame of an earlier result may have looked past the end of its audio, into zeros.
-    done = max(0, len(known) - 1) if known is not None else 0
+    if known is None:
+        known = np.zeros((0, len(filters)), np.float32)
+    done = max(0, len(known) - 1)
     if count <= done:
-        return known[:count] if known is not None else np.zeros((0, len(filters)), np.float32)
+        return known[:count]
     start = done * HOP - _HALF
     samples = pcm[max(0, start) : (count - 1) * HOP + _HALF].astype(np.float32) / 32768
     if start < 0:
@@ -38,14 +40,12 @@ def log_mel(pcm: Pcm, filters: NDArray[np.float32], known: Frames | None = None)
     spectrum = np.fft.rfft(windows, axis=1)
     power = np.square(spectrum.real) + np.square(spectrum.imag)
     fresh = np.log10(np.maximum(power.astype(np.float32) @ filters.T, _FLOOR))
-    return np.concatenate([known[:done], fresh]) if known is not None and done else fresh
+    return np.concatenate([known[:done], fresh])
 
 
 def encoder_input(frames: Frames, total: int) -> NDArray[np.float32]:
-    """What the encoder takes: shape (1, mels, total), clamped and scaled, zeros after the last frame as Whisper
-    pads.
-    """
-    features = np.zeros((1, frames.shape[1], total), np.float32)
+    """What the encoder takes: shape (mels, total), clamped and scaled, with zeros after the last frame."""
+    features = np.zeros((frames.shape[1], total), np.float32)
     if len(frames):
-        features[0, :, : len(frames)] = (np.maximum(frames, frames.max() - 8.0).T + 4.0) / 4.0
+        features[:, : len(frames)] = (np.maximum(frames, frames.max() - 8.0).T + 4.0) / 4.0
     return features

@@ -123,9 +123,7 @@ class SpokenTurn:
     # ------------------------------------------------------------ what to decode
 
     def next_job(self) -> DecodeJob | None:
-        """The most useful decode now: speech that has stopped, oldest first, else the newest audio; None if neither
-        waits.
-        """
+        """The most useful decode now, if any: speech that has stopped, oldest first, else the newest audio."""
         if self._segments:
             self._divide()
         for segment in self._segments:
@@ -220,9 +218,7 @@ class SpokenTurn:
 
 
 def _placed(words: tuple[Word, ...], stretch: Stretch, onset: int, stop: int) -> tuple[Word, ...]:
-    """Words at their media times, within the speech: attention puts silence around it into the first and last
-    word.
-    """
+    """Words at their media times, within the speech: attention puts silence into the first and the last one."""
 
     def placed(position: int) -> int:
         return min(max(stretch.media(position), onset), stop)

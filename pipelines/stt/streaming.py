@@ -1,4 +1,4 @@
-"""Streaming speech to text with Whisper: decodes of growing audio, off the event loop. It knows nothing of
+"""Streaming speech to text with Whisper: decodes of growing audio off the event loop. It knows nothing of
 endpointing.
 
 A decode takes the newest audio when the one before has ended, so stale work never queues up; a final decode starts
@@ -23,9 +23,7 @@ class Decoder(Protocol):
     """A blocking recogniser of one stretch of speech."""
 
     def decode(self, pcm: Pcm, known: Frames | None) -> tuple[tuple[Word, ...], Frames | None]:
-        """The words of 16 kHz `pcm`, timed from its first sample, and mel frames for a decode of the same, longer
-        audio.
-        """
+        """The words of 16 kHz `pcm`, timed from its first sample, and mel frames for a longer decode of it."""
         ...
 
 
@@ -56,9 +54,7 @@ class StreamingWhisper:
         self._pool = UrgentFirstPool(workers, "stt")
 
     async def transcribe(self, heard: AsyncIterator[Heard]) -> AsyncGenerator[Transcript, None]:
-        """See SpeechToText. Stable text is by LocalAgreement-2; words carry times from the model's
-        cross-attention.
-        """
+        """See SpeechToText. Stable text is by LocalAgreement-2, word times are from the model's cross-attention."""
         clock = self._clock or asyncio.get_running_loop().time
         turn = SpokenTurn(self._settings)
         reading: asyncio.Task[Heard | None] | None = _read(heard)
@@ -72,8 +68,12 @@ class StreamingWhisper:
                     yield self._transcript(turn, finished, clock)
                 if reading and reading.done():
                     event = reading.result()
-                    reading = _read(heard) if event else None
-                    turn.hear(event) if event else turn.end()
+                    if event is None:
+                        reading = None
+                        turn.end()
+                    else:
+                        reading = _read(heard)
+                        turn.hear(event)
                 if running and turn.is_stale(running.job):
                     running.result.cancel()
                     running = None

@@ -1,5 +1,4 @@
-"""Word error rate, and the normal form of a transcript. It knows nothing of engines; `normalise` imports nothing
-heavy.
+"""Word error rate, and the normal form of a transcript. It knows no engine; `normalise` imports nothing heavy.
 
 `normalise` decides for the whole project when two transcripts say the same thing: the scorer compares its output,
 and so does speculation, which must throw work away when the words changed but not when a comma did.
@@ -10,7 +9,7 @@ from collections.abc import Iterable
 from functools import lru_cache
 
 _SEPARATORS = re.compile(r"[^a-z0-9'.,:$%]+")
-_EDGES = ".,:'$%"
+_EDGES = ".,:'$"
 _DIGITS = re.compile(r"\d[\d,]*(?:\.\d+)?|\d+:\d+")
 _SMALL_NUMBERS = """
 zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen
@@ -29,8 +28,7 @@ def normalise(text: str) -> str:
 
 
 def word_error_rate(references: str | Iterable[str], hypotheses: str | Iterable[str]) -> float:
-    """Substitutions, insertions and deletions over reference words, after `normalise`; 0.0 is perfect, over 1.0 is
-    possible.
+    """Substitutions, insertions and deletions over reference words, after `normalise`; it can exceed 1.0.
 
     Takes one pair or two equally long series, whose errors are summed before dividing. Without a single reference
     word it is 0.0 if nothing was heard either and 1.0 otherwise.
@@ -52,7 +50,7 @@ def word_error_rate(references: str | Iterable[str], hypotheses: str | Iterable[
 
 @lru_cache(maxsize=4096)
 def _in_words(word: str) -> str:
-    if not any(c.isdigit() or c in _EDGES for c in word):
+    if not any(c.isdigit() or c in ".,:$%" for c in word):
         return word
     spelled = _DIGITS.sub(lambda match: f" {_number(match.group())} ", word)
     spelled = spelled.replace("$", " ").replace("%", " percent ")

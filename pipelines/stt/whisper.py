@@ -1,9 +1,8 @@
-"""One decode of one stretch of speech by a faster-whisper model. Blocking and thread-safe; it knows nothing of turns
-or partials.
+"""One decode of one stretch of speech by a faster-whisper model. Blocking, thread-safe; it knows no turns or
+partials.
 
 Stock `transcribe()` always pads to 3,000 frames, so a shorter encoder window goes through the model's own mel
-filters, `encode` and `generate` here; with a window of 30 s and the default guards' verdicts aside the text equals
-the stock one.
+filters, `encode` and `generate` here. With a window of 30 s the text is the stock one, unless the guards discard it.
 """
 
 from collections.abc import Sequence
@@ -30,9 +29,7 @@ _TOKENS_PER_S = 25  # twice what fast speech needs: bounds the time that a runaw
 
 
 class WhisperModel:
-    """A loaded model. `window_s` is how much the encoder sees: seconds up to 30 (30 pads as stock Whisper does) or
-    `FIT`.
-    """
+    """A loaded model whose encoder sees `window_s` seconds: 30 pads as stock Whisper does, `FIT` hardly pads."""
 
     def __init__(
         self,
@@ -82,11 +79,10 @@ class WhisperModel:
         return (), frames
 
     def _generate(self, frames: Frames, pad_s: float, no_repeat: int) -> tuple[Any, list[int]]:
-        total = (
-            len(frames) + round(pad_s * _FRAMES_PER_S) if self.window_s == FIT else round(self.window_s * _FRAMES_PER_S)
-        )
-        total = min(max(total, len(frames)), round(_MAX_WINDOW_S * _FRAMES_PER_S)) // 2 * 2
-        encoded = self._model.encode(encoder_input(frames[:total], total)[0])
+        seconds = len(frames) / _FRAMES_PER_S
+        wanted = seconds + pad_s if self.window_s == FIT else max(self.window_s, seconds)
+        total = round(min(wanted, _MAX_WINDOW_S) * _FRAMES_PER_S) // 2 * 2  # the encoder halves the frame rate
+        encoded = self._model.encode(encoder_input(frames[:total], total))
         limit = min(self._capacity, 10 + _TOKENS_PER_S * len(frames) // _FRAMES_PER_S)
         (result,) = self._model.model.generate(
             encoded,
@@ -104,10 +100,9 @@ class WhisperModel:
         return encoded, [] if self.guards.is_no_speech(result.no_speech_prob, logprob) else tokens
 
     def _words(self, tokens: Sequence[int]) -> list[tuple[str, int]]:
-        """The words of `tokens`, each with the index of its first one. A byte-level token that begins a word carries
-        a "Ġ".
-        """
+        """The words of `tokens`, each with the index of its first one."""
         backend = self._tokenizer.tokenizer
+        # A byte-level token that begins a word carries a "Ġ".
         starts = [i for i, token in enumerate(tokens) if not i or backend.id_to_token(token).startswith("Ġ")]
         texts = [backend.decode(tokens[a:b]).strip() for a, b in pairwise([*starts, len(tokens)])]
         return [(text, start) for text, start in zip(texts, starts, strict=True) if text]

@@ -17,9 +17,7 @@ class Piper:
     """A TextToSpeech over one Piper voice; several texts may be synthesized at once."""
 
     def __init__(self, path: Path, *, name: str | None = None, threads: int = 1) -> None:
-        """Load PATH.onnx and the PATH.onnx.json beside it, on `threads` cores a text. Raises StageError for anything
-        else.
-        """
+        """Load an .onnx file and the .onnx.json beside it, for `threads` cores a text. Raises StageError."""
         self.name = name or path.stem
         self._voice = _load(path, threads)
         self.sample_rate_hz: int = self._voice.config.sample_rate
@@ -33,6 +31,8 @@ class Piper:
 
     async def synthesize(self, text: str) -> AsyncGenerator[Pcm, None]:
         """See TextToSpeech. Piper answers sentence by sentence, so one sentence is one piece."""
+        if not any(char.isalnum() for char in text):
+            return  # Piper is silent on "..." but reads out the names of other marks
         pieces = self._pieces(text)
         loop = asyncio.get_running_loop()
         while (pcm := await loop.run_in_executor(self._threads, next, pieces, None)) is not None:

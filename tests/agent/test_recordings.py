@@ -20,6 +20,7 @@ CLEAN = {
     "tool",
     "dialogue",
     "pause",
+    "pause_finished",
     "fast",
     "quiet",
     "barge_in",

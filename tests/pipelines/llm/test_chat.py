@@ -251,17 +251,33 @@ def test_cancelling_the_task_hangs_up_before_the_first_token() -> None:
     asyncio.run(run())
 
 
-def test_the_provider_lists_its_models() -> None:
+def models_listed_by(reply: bytes) -> list[str]:
     async def run() -> list[str]:
-        body = json.dumps({"object": "list", "data": [{"id": "one"}, {"id": "two"}]})
-        async with raw_server(response("200 OK", body)) as server:
+        async with raw_server(reply) as server:
             llm = ChatCompletions(endpoint(server.base_url))
             try:
                 return await llm.list_models()
             finally:
                 await llm.aclose()
 
-    assert asyncio.run(run()) == ["one", "two"]
+    return asyncio.run(run())
+
+
+@pytest.mark.parametrize(
+    "body", [{"object": "list", "data": [{"id": "one"}, {"id": "two"}]}, [{"id": "one"}, {"id": "two"}]]
+)
+def test_the_provider_lists_its_models(body: object) -> None:
+    assert models_listed_by(response("200 OK", json.dumps(body))) == ["one", "two"]
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [response("200 OK", "<html></html>", "text/html"), response("200 OK", '{"data": 5}'), response("200 OK", "{")],
+)
+def test_a_model_list_of_another_shape_is_malformed(reply: bytes) -> None:
+    with pytest.raises(LLMError) as caught:
+        models_listed_by(reply)
+    assert caught.value.fault == LLMFault.MALFORMED
 
 
 def test_warming_up_takes_a_provider_that_knows_no_such_path() -> None:
@@ -364,14 +380,14 @@ def test_text_that_came_before_a_fault_was_delivered() -> None:
 
 
 def test_silence_before_the_first_token_is_a_stall() -> None:
-    impatient = ChatSettings(first_token_timeout_s=0.1)
+    impatient = ChatSettings(first_token_timeout_s=0.25)
     found, message, _ = fault_of(settings=impatient, hold_open=True)
     assert found == LLMFault.STALLED
-    assert "0.1 s before its first token" in message
+    assert "0.25 s before its first token" in message
 
 
 def test_a_role_chunk_does_not_end_the_wait_for_the_first_token() -> None:
-    impatient = ChatSettings(first_token_timeout_s=0.1, stall_timeout_s=60)
+    impatient = ChatSettings(first_token_timeout_s=0.25, stall_timeout_s=60)
     assert fault_of(SSE, chunk({"role": "assistant"}), settings=impatient, hold_open=True)[0] == LLMFault.STALLED
 
 
@@ -383,7 +399,7 @@ def test_silence_in_the_middle_of_an_answer_is_a_stall() -> None:
 
 
 def test_comments_that_keep_a_connection_alive_are_no_answer() -> None:
-    impatient = ChatSettings(first_token_timeout_s=0.1)
+    impatient = ChatSettings(first_token_timeout_s=0.25)
     beats = [b": PROCESSING\n\n"] * 20
     assert fault_of(SSE, *beats, settings=impatient, hold_open=True)[0] == LLMFault.STALLED
 

@@ -1,6 +1,7 @@
 """The pacer against the raw socket: what a client's library adds or hides is not measured here."""
 
 import asyncio
+import itertools
 import json
 import statistics
 import time
@@ -42,7 +43,6 @@ async def post(pacer: Pacer, body: bytes | dict[str, Any], path: str = "/v1/chat
     payload = body if isinstance(body, bytes) else json.dumps(body).encode()
     method = "POST" if payload else "GET"
     head = f"{method} {path} HTTP/1.1\r\nHost: pacer\r\nConnection: close\r\nContent-Length: {len(payload)}\r\n\r\n"
-    # Sleeping in epoll counts whole milliseconds; start off that grid or its phase shows in every measurement.
     writer.write(head.encode() + payload)
     sent = time.perf_counter()
     raw, arrivals = b"", []
@@ -59,8 +59,8 @@ def _parse(raw: bytes, arrivals: list[float]) -> Wire:
     head, _, body = raw.partition(b"\r\n\r\n")
     lines = head.decode().split("\r\n")
     headers = {k.lower(): v.strip() for k, _, v in (line.partition(":") for line in lines[1:])}
-    lines = [line for line in body.decode().split("\n") if line.startswith("data: {")]
-    events = [json.loads(line[6:]) for line in lines if line.rstrip().endswith("}")]
+    lines = [line for line in body.decode().split("\n") if line.startswith('data: {"')]
+    events = [json.loads(line[6:]) for line in lines if line.endswith("}")]
     return Wire(int(head.split()[1]), headers, body, events, arrivals[: len(events)])
 
 
@@ -84,17 +84,17 @@ def slope_per_s(times_s: list[float]) -> float:
 # ---------------------------------------------------------------- pace
 
 
-@pytest.mark.parametrize(("rate", "tokens"), [(1800, 600), (450, 400), (90, 200)])
-def test_the_pace_on_the_wire_is_the_stated_one(rate: int, tokens: int) -> None:
+@pytest.mark.parametrize(("rate", "tokens", "apart_s"), [(1800, 600, 0.5), (450, 300, 0.0137), (90, 200, 0.0137)])
+def test_the_pace_on_the_wire_is_the_stated_one(rate: int, tokens: int, apart_s: float) -> None:
     async def run() -> list[Wire]:
         async with Pacer({}) as pacer:
             request = ask(f"120:{rate}", "Count from 1 to 400.", max_tokens=tokens)
-            # Beside each other as a loaded provider would serve them, and apart enough not to share their milliseconds.
+            # Slow ones run beside each other, off each other's milliseconds; fast ones would compete for the CPU.
             async with asyncio.TaskGroup() as group:
                 tasks = []
-                for _ in range(5):
+                for _ in range(3):
                     tasks.append(group.create_task(post(pacer, request)))
-                    await asyncio.sleep(0.0137)
+                    await asyncio.sleep(apart_s)
             return [task.result() for task in tasks]
 
     answers = asyncio.run(run())
@@ -120,8 +120,8 @@ def test_lateness_does_not_add_up() -> None:
 
 
 def test_tokens_that_are_due_together_go_out_together() -> None:
-    (answer,) = exchange(ask("5:20000", "Count from 1 to 100.", max_tokens=200))
-    assert len(set(answer.token_times_s())) < 60
+    (answer,) = exchange(ask("5:200000", "Count from 1 to 100.", max_tokens=200))
+    assert len(set(answer.token_times_s())) < 40
 
 
 def test_reasoning_comes_first_and_delays_the_answer_by_its_tokens() -> None:
@@ -243,7 +243,7 @@ def test_a_stream_breaks_after_the_stated_tokens(fault: str) -> None:
 def test_a_stall_lasts_its_seconds(fault: str, at: int) -> None:
     (answer,) = exchange(ask(f"10:20000?fault={fault}&after=4&seconds=0.1", max_tokens=8))
     times_s = [0.0, *answer.token_times_s()]
-    gaps_s = [after - before for before, after in zip(times_s, times_s[1:], strict=False)]
+    gaps_s = [after - before for before, after in itertools.pairwise(times_s)]
     assert gaps_s.index(max(gaps_s)) == at
     assert max(gaps_s) == pytest.approx(0.1, abs=0.02)
 
@@ -272,7 +272,8 @@ def test_requests_are_reported_with_what_became_of_them() -> None:
             await post(pacer, ask("1:20000", max_tokens=5))
             await post(pacer, ask("fast?fault=429"))
             wire = await post(pacer, b"", "/requests")
-            return json.loads(wire.body)
+            reports: list[dict[str, Any]] = json.loads(wire.body)
+            return reports
 
     whole, refused = asyncio.run(run())
     assert (whole["model"], whole["tokens_sent"], whole["finished"], whole["cancelled"]) == ("1:20000", 5, True, False)

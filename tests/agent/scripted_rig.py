@@ -1,0 +1,30 @@
+"""A rig of scripted engines, for what is built on rigs."""
+
+from dataclasses import dataclass
+from typing import cast
+
+from agent.config import load_config
+from agent.replay import BuildSession
+from agent.resources import shipped
+from agent.rig import Model, Rig
+from pipelines.llm.catalogue_file import load_catalogue
+from pipelines.llm.chat import ChatCompletions
+from pipelines.turn import Mode
+from tests.scripted import ScriptedLLM, ScriptedSTT, ScriptedTTS, Stages, now
+
+LLM = "sim/100:100"
+
+
+@dataclass(frozen=True, slots=True)
+class ScriptedRig(Rig):
+    """Its sessions use the scripted voice activity too."""
+
+    def session_builder(self, llm: str, mode: Mode) -> BuildSession:
+        chat = cast(ScriptedLLM, self.models[llm].chat)
+        return Stages(mode, cast(ScriptedSTT, self.stt), chat, cast(ScriptedTTS, self.tts)).build
+
+
+def scripted_rig(stt: ScriptedSTT | None = None, llm: ScriptedLLM | None = None) -> Rig:
+    endpoint = load_catalogue(shipped("configs") / "providers.toml").resolve(LLM)
+    model = Model(endpoint, cast(ChatCompletions, llm or ScriptedLLM()))
+    return ScriptedRig(load_config(), now, stt or ScriptedSTT(), ScriptedTTS(), {LLM: model}, ("scripted",))

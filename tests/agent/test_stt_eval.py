@@ -1,0 +1,82 @@
+import json
+
+import numpy as np
+import pytest
+
+from agent import fetch, stt_eval
+from agent.recordings import Recording, TurnLabel, shipped
+from agent.stt_eval import Choice, Evaluation, HeardTurn, choices_of
+from pipelines.errors import InputError
+
+
+def heard(reference: str, hypothesis: str, *, seen: bool = True, ms: tuple[float, ...] = (10.0,)) -> HeardTurn:
+    return HeardTurn("name", seen, reference, hypothesis, ms)
+
+
+def test_word_error_rates_of_seen_and_unseen_voices_are_kept_apart() -> None:
+    turns = (heard("a b c d", "a b c d"), heard("a b", "a x", seen=False))
+    evaluation = Evaluation(Choice("embedded"), turns)
+    assert evaluation.wer(seen=True) == 0
+    assert evaluation.wer(seen=False) == pytest.approx(1 / 2)
+    assert evaluation.wer() == pytest.approx(1 / 6)
+
+
+def test_what_never_happened_is_none() -> None:
+    evaluation = Evaluation(Choice("embedded"), (heard("a", "a", ms=()),))
+    assert evaluation.wer(seen=False) is None
+    assert evaluation.final_ms(50) is None
+
+
+def test_waits_of_all_turns_make_the_percentiles() -> None:
+    evaluation = Evaluation(Choice("embedded"), (heard("a", "a", ms=(1.0, 2.0)), heard("a", "a", ms=(9.0,))))
+    assert evaluation.final_ms(50) == 2.0
+
+
+def test_each_engine_is_tried_at_each_window_but_pocketsphinx_which_has_none() -> None:
+    assert choices_of(["embedded", "pocketsphinx"], [0.0, 10.0]) == [
+        Choice("embedded", 0.0),
+        Choice("embedded", 10.0),
+        Choice("pocketsphinx"),
+    ]
+
+
+def test_by_default_everything_that_is_here_is_tried(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fetch, "fetched_whispers", lambda: ["base.en"])
+    choices = choices_of(None, None)
+    assert choices[:2] == [Choice("embedded", 0.0), Choice("embedded", 30.0)]
+    assert choices[-1] == Choice("whisper:base.en")
+    assert choices_of(["embedded"], None) == [Choice("embedded")]
+
+
+def test_choices_have_readable_names() -> None:
+    names = [choice.name for choice in (Choice("embedded"), Choice("embedded", 0.0), Choice("whisper:base.en", 12.5))]
+    assert names == ["embedded", "embedded window fit", "whisper:base.en window 12.5 s"]
+
+
+def test_recordings_without_labels_are_refused() -> None:
+    turn = TurnLabel(None, 0, 16_000, 0, 16_000, (), None)
+    unlabelled = Recording("mine", "", "", False, np.zeros(16_000, np.int16), (turn,), False)
+    with pytest.raises(InputError, match="no labelled speech"):
+        stt_eval.run([unlabelled], None, None, as_json=True)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(60)
+def test_the_embedded_model_is_evaluated_on_shipped_recordings_as_json(capsys: pytest.CaptureFixture[str]) -> None:
+    recordings = shipped("question_short", "one_word", "silence")
+    stt_eval.run(recordings, ["embedded"], [0.0], as_json=True)
+    (row,) = json.loads(capsys.readouterr().out)["rows"]
+    assert (row["stt"], row["window_s"]) == ("embedded", 0.0)
+    assert row["wer_seen_voices"] <= 0.05
+    assert 0 < row["final_ms"]["p50"] <= row["final_ms"]["p95"] < 1_000
+    assert len(row["turns"]) == sum(len(recording.turns) for recording in recordings)
+    assert all(turn["final_ms"] for turn in row["turns"])
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(60)
+def test_the_table_shows_each_recording_and_each_choice(capsys: pytest.CaptureFixture[str]) -> None:
+    stt_eval.run(shipped("one_word"), ["embedded"], [0.0, 30.0], as_json=False)
+    out = capsys.readouterr().out
+    for part in ("embedded window fit", "embedded window 30 s", "unseen voices", "wait p95", "Continue."):
+        assert part in out

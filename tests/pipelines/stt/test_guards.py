@@ -1,0 +1,66 @@
+import numpy as np
+import pytest
+
+from pipelines.stt.guards import Guards, loops
+
+
+def test_silence_and_faint_hum_are_silent_and_a_quiet_voice_is_not() -> None:
+    hum = np.sin(np.arange(16_000) * 0.1)
+    assert Guards().is_silent(np.zeros(16_000, np.int16))
+    assert Guards().is_silent((hum * 20).astype(np.int16))
+    assert not Guards().is_silent((hum * 300).astype(np.int16))
+
+
+def test_a_short_sound_in_long_silence_is_not_silent() -> None:
+    pcm = np.zeros(160_000, np.int16)
+    pcm[80_000:80_640] = 3000
+    assert not Guards().is_silent(pcm)
+
+
+def test_less_than_20_ms_is_silent() -> None:
+    assert Guards().is_silent(np.full(319, 9000, np.int16))
+
+
+def test_no_speech_needs_both_its_probability_and_improbable_words() -> None:
+    guards = Guards()
+    assert guards.is_no_speech(0.9, -1.5)
+    assert not guards.is_no_speech(0.9, -0.2)
+    assert not guards.is_no_speech(0.1, -1.5)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "and then and then and then we went",
+        "no no no no no no",
+        "what is the what is the what is the",
+        "how far is watficicicicic",
+    ],
+)
+def test_loops_are_found(text: str) -> None:
+    assert loops(text.split())
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "my number is five five five zero one four two",
+        "no no no please stop",
+        "bye bye bye",
+        "what is the weather and what is the time",
+        "Mississippi banana",
+    ],
+)
+def test_what_people_say_is_no_loop(text: str) -> None:
+    assert not loops(text.split())
+
+
+def test_more_words_than_a_mouth_says_run_away() -> None:
+    said = "one two three four five six seven eight nine ten eleven twelve thirteen fourteen".split()
+    assert Guards().runs_away(said, seconds=1.0)
+    assert not Guards().runs_away(said, seconds=3.0)
+
+
+def test_text_that_compresses_too_well_runs_away() -> None:
+    said = [f"sand{i % 4}" for i in range(120)]
+    assert Guards().runs_away(said, seconds=60.0)

@@ -1,0 +1,48 @@
+import pytest
+
+from pipelines.endpointing import Completeness, EndpointingSettings, completeness, silence_needed_ms
+
+SETTINGS = EndpointingSettings(complete_ms=1, unknown_ms=2, dangling_ms=3)
+COMPLETE, UNKNOWN, DANGLING = Completeness.COMPLETE, Completeness.UNKNOWN, Completeness.DANGLING
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("What time is it?", COMPLETE),
+        ("Set a timer for ten minutes.", COMPLETE),
+        ("Stop!", COMPLETE),
+        ("Yes.", COMPLETE),
+        ("No.", COMPLETE),
+        ("Why?", COMPLETE),
+        ("Really?", COMPLETE),
+        ("Turn it on.", COMPLETE),
+        ('She said "hello."', COMPLETE),
+        ("It costs 42 dollars.", COMPLETE),
+        ("what time is it in tokyo", UNKNOWN),
+        ("Boston", UNKNOWN),
+        ("no", UNKNOWN),
+        ("", UNKNOWN),
+        ("?", UNKNOWN),
+        ("Tell me about the", DANGLING),
+        ("Tell me about the.", DANGLING),
+        ("I want to go to Boston and", DANGLING),
+        ("AND", DANGLING),
+        ("The weather in", DANGLING),
+        ("Set a timer for,", DANGLING),
+        ("I would like...", DANGLING),
+        ("I would like …", DANGLING),
+        ("First of all:", DANGLING),
+        ("Well, um", DANGLING),
+        ("I think it's", DANGLING),
+    ],
+)
+def test_the_words_tell_whether_somebody_has_finished(text: str, expected: Completeness) -> None:
+    assert completeness(text) is expected
+    needed_ms = {COMPLETE: 1, UNKNOWN: 2, DANGLING: 3}[expected]
+    assert silence_needed_ms(text, SETTINGS) == needed_ms
+
+
+def test_by_default_the_less_the_words_promise_an_end_the_longer_the_wait() -> None:
+    settings = EndpointingSettings()
+    assert settings.complete_ms < settings.unknown_ms < settings.dangling_ms

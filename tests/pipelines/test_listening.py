@@ -1,0 +1,291 @@
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
+from dataclasses import dataclass, field
+
+import anyio
+import numpy as np
+import pytest
+
+from pipelines.errors import StageError
+from pipelines.events import AudioFrame, Heard, Pcm, SpeechStarted, SpeechStopped, Transcript
+from pipelines.listening import HearingFailed, Listener, TurnEnded, Update, Utterance
+from pipelines.stt import SpeechToText
+from pipelines.vad import VadSettings, VoiceActivity
+from tests.scripted import ENDPOINTING, ScriptedSTT, loudness, microphone, ms, now, silence, voice
+from tests.virtual_time import run
+
+LEAD, SPEECH = silence(320), voice(1_600)  # whole windows, so that the edges fall on them
+END_MS = 1_920
+
+
+@dataclass
+class Told:
+    """An utterance's updates, each with the ms after the input began at which it came."""
+
+    started_ms: float
+    updates: list[tuple[float, Update]] = field(default_factory=list)
+
+    @property
+    def last(self) -> Update:
+        return self.updates[-1][1]
+
+    @property
+    def last_ms(self) -> float:
+        return self.updates[-1][0]
+
+    @property
+    def texts(self) -> list[str]:
+        return [update.text for _, update in self.updates if isinstance(update, Transcript)]
+
+
+@dataclass
+class Ear:
+    """What a listener made of its input."""
+
+    told: list[Told] = field(default_factory=list)
+    opened_ms: list[float] = field(default_factory=list)
+    began_s: float = 0.0
+
+    def ms(self, process_s: float) -> float:
+        return round((process_s - self.began_s) * 1_000, 3)
+
+
+def listen(stt: SpeechToText, *parts: Pcm, vad: VadSettings | None = None, sequential: bool = False) -> Ear:
+    async def main() -> Ear:
+        ear = Ear(began_s=now())
+        listener = Listener(
+            VoiceActivity(vad or VadSettings(), loudness),
+            stt,
+            ENDPOINTING,
+            now,
+            recognise_while_speaking=not sequential,
+        )
+        begun, utterances = anyio.create_memory_object_stream[Utterance](8)
+        async with asyncio.TaskGroup() as tasks, utterances, aclosing(microphone(*parts)) as frames:
+            tasks.create_task(listener.listen(frames, begun))
+            async for utterance in utterances:
+                told = Told(utterance.started_samples / 16)
+                ear.told.append(told)
+                ear.opened_ms.append(ear.ms(now()))
+                tasks.create_task(note(utterance, told, ear))
+        return ear
+
+    return run(main())
+
+
+async def note(utterance: Utterance, told: Told, ear: Ear) -> None:
+    async for update in utterance:
+        told.updates.append((ear.ms(now()), update))
+
+
+# ---------------------------------------------------------------- the end of a turn
+
+
+def test_an_utterance_opens_at_the_onset_of_speech_as_soon_as_that_is_sure() -> None:
+    ear = listen(ScriptedSTT(), LEAD, SPEECH, silence(500))
+    assert [told.started_ms for told in ear.told] == [320]
+    assert ear.opened_ms == [420]  # three windows of 32 ms, seen at the end of a frame of 10
+
+
+def test_an_utterance_gets_exactly_one_turn_ended_and_it_comes_last() -> None:
+    (told,) = listen(ScriptedSTT(), LEAD, SPEECH, silence(3_000)).told
+    assert [type(update) for _, update in told.updates] == [Transcript, TurnEnded]
+
+
+def test_silence_opens_no_utterance() -> None:
+    assert listen(ScriptedSTT(), silence(1_000)).told == []
+
+
+@pytest.mark.parametrize(
+    ("text", "needed_ms"), [("What time is it?", 200), ("what time is it in tokyo", 600), ("Tell me about the", 1_400)]
+)
+def test_the_words_decide_how_much_silence_ends_the_turn(text: str, needed_ms: float) -> None:
+    (told,) = listen(ScriptedSTT((text,)), LEAD, SPEECH, silence(2_000)).told
+    assert told.last_ms == END_MS + needed_ms
+
+
+@pytest.mark.parametrize(("text", "pause_ms"), [("Yes.", 160), ("boston", 544), ("yes and", 1_344)])
+def test_a_shorter_pause_than_needed_does_not_end_the_turn(text: str, pause_ms: float) -> None:
+    stt = ScriptedSTT((text, "All of it."))
+    (told,) = listen(stt, LEAD, voice(320), silence(pause_ms), voice(320), silence(500)).told
+    assert told.texts == [text, "All of it."]
+    assert told.last_ms == pytest.approx(320 + 320 + pause_ms + 320 + 200, abs=10)  # the next frame
+
+
+def test_voice_that_may_be_starting_is_no_silence() -> None:
+    """The pause is over after 160 ms, which the voice activity is sure of only after the 200 that end a turn."""
+    stt = ScriptedSTT(("Yes.", "Yes. Go on."))
+    (told,) = listen(stt, LEAD, voice(320), silence(160), voice(320), silence(500)).told
+    assert told.texts == ["Yes.", "Yes. Go on."]
+
+
+def test_one_odd_window_does_not_keep_a_turn_open() -> None:
+    (told,) = listen(ScriptedSTT(), LEAD, SPEECH, silence(160), voice(32), silence(500)).told
+    assert told.last_ms == END_MS + 230  # the window after the odd one, at the end of a frame
+
+
+@pytest.mark.parametrize(("text", "pause_ms"), [("Yes.", 320), ("boston", 704), ("yes and", 1_504)])
+def test_a_longer_pause_than_needed_makes_two_turns(text: str, pause_ms: float) -> None:
+    ear = listen(ScriptedSTT((text,)), LEAD, voice(320), silence(pause_ms), voice(320), silence(1_600))
+    assert [told.texts for told in ear.told] == [[text], [text]]
+
+
+def test_the_marks_of_the_end_are_process_times() -> None:
+    ear = listen(ScriptedSTT(), LEAD, SPEECH, silence(500))
+    ended = ear.told[0].last
+    assert isinstance(ended, TurnEnded)
+    assert ear.ms(ended.speech_end_s) == END_MS
+    assert ear.ms(ended.paused_s) == 1_990  # two windows of 32 ms later, at the end of a frame
+    assert ear.ms(ended.endpoint_s) == 2_120
+    assert ear.ms(ended.transcript.ready_s) == 2_030
+
+
+def test_a_transcript_later_than_the_silence_needed_makes_the_recogniser_the_wait() -> None:
+    ear = listen(ScriptedSTT(final_ms=500), LEAD, SPEECH, silence(1_000))
+    ended = ear.told[0].last
+    assert isinstance(ended, TurnEnded)
+    assert ear.ms(ended.endpoint_s) == 2_120
+    assert ear.ms(ended.transcript.ready_s) == ear.told[0].last_ms == 2_490
+
+
+def test_a_transcript_of_the_speech_before_a_pause_does_not_end_the_turn_after_it() -> None:
+    """The decode asked for by the first pause comes in the second one: it covers only half the words."""
+    stt = ScriptedSTT(("Yes.", "Yes. And Berlin?"), final_ms=500)
+    (told,) = listen(stt, LEAD, voice(320), silence(96), voice(320), silence(2_000)).told
+    assert isinstance(told.last, TurnEnded)
+    assert told.last.transcript.text == "Yes. And Berlin?"
+
+
+# ---------------------------------------------------------------- what the recogniser hears
+
+
+def test_the_recogniser_hears_a_little_of_what_came_before_the_onset() -> None:
+    stt = ScriptedSTT()
+    listen(stt, LEAD, SPEECH, silence(500))
+    first, frame = stt.heard[0][:2]
+    assert first == SpeechStarted(ms(320))
+    assert isinstance(frame, AudioFrame)
+    assert frame.start_samples == ms(20)
+
+
+def test_the_recogniser_hears_every_sample_once() -> None:
+    stt = ScriptedSTT()
+    listen(stt, LEAD, SPEECH, silence(160), voice(320), silence(500))
+    frames = [event for event in stt.heard[0] if isinstance(event, AudioFrame)]
+    starts = np.cumsum([frames[0].start_samples, *(len(frame.pcm) for frame in frames)])
+    assert [frame.start_samples for frame in frames] == starts[:-1].tolist()
+
+
+def test_the_recogniser_is_told_of_pauses_and_of_speech_that_goes_on() -> None:
+    stt = ScriptedSTT()
+    listen(stt, LEAD, voice(320), silence(160), voice(320), silence(500))
+    edges = [event for event in stt.heard[0] if not isinstance(event, AudioFrame)]
+    times_ms = [320, 640, 800, 1_120]
+    kinds = [SpeechStarted, SpeechStopped, SpeechStarted, SpeechStopped]
+    assert edges == [kind(ms(time)) for kind, time in zip(kinds, times_ms, strict=True)]
+
+
+def test_a_voice_activity_that_is_slow_to_be_sure_loses_no_speech() -> None:
+    stt = ScriptedSTT()
+    listen(stt, LEAD, SPEECH, silence(500), vad=VadSettings(start_windows=20))
+    frame = stt.heard[0][1]
+    assert isinstance(frame, AudioFrame)
+    assert frame.start_samples == ms(20)
+
+
+def test_speech_right_after_a_turn_does_not_bring_the_end_of_that_turn_along() -> None:
+    stt = ScriptedSTT()
+    ear = listen(stt, LEAD, voice(320), silence(224), voice(320), silence(500), vad=VadSettings(start_windows=1))
+    assert len(ear.told) == 2
+    frame = stt.heard[1][1]
+    assert isinstance(frame, AudioFrame)
+    assert frame.start_samples == ms(640)
+
+
+# ---------------------------------------------------------------- sequential
+
+
+def test_sequential_decodes_only_after_the_end_of_the_turn() -> None:
+    stt = ScriptedSTT(partials=((100, "What", True),))
+    ear = listen(stt, LEAD, SPEECH, silence(1_000), sequential=True)
+    assert ear.told[0].updates[0][0] == END_MS + 600
+    ended = ear.told[0].last
+    assert isinstance(ended, TurnEnded)
+    assert ear.ms(ended.endpoint_s) == END_MS + 600
+    assert ear.ms(ended.transcript.ready_s) == END_MS + 640
+
+
+def test_sequential_decides_on_silence_alone() -> None:
+    ear = listen(ScriptedSTT(("Tell me about the",)), LEAD, SPEECH, silence(2_000), sequential=True)
+    assert ear.told[0].last_ms == END_MS + 640
+
+
+def test_sequential_counts_from_the_last_pause_where_speech_goes_on_during_the_decode() -> None:
+    stt = ScriptedSTT(("Yes.", "Yes. Go on."), final_ms=300)
+    ear = listen(stt, LEAD, voice(320), silence(608), voice(320), silence(1_500), sequential=True)
+    ended = ear.told[0].last
+    assert isinstance(ended, TurnEnded)
+    assert ended.transcript.text == "Yes. Go on."
+    assert ear.ms(ended.speech_end_s) == 1_568
+    assert ear.ms(ended.endpoint_s) == 2_170  # the first frame after 600 ms of silence
+
+
+# ---------------------------------------------------------------- faults
+
+
+@pytest.mark.parametrize("error", [StageError("the microphone melted"), RuntimeError("out of memory")])
+@pytest.mark.parametrize("sequential", [False, True])
+def test_a_recogniser_that_raises_fails_the_utterance_and_hears_the_next(error: Exception, sequential: bool) -> None:
+    stt = ScriptedSTT(errors=(error,))
+    ear = listen(stt, LEAD, SPEECH, silence(1_000), SPEECH, silence(1_000), sequential=sequential)
+    failed, fine = ear.told
+    assert isinstance(failed.last, HearingFailed)
+    assert isinstance(failed.last.error, StageError)
+    assert str(error) in str(failed.last.error)
+    assert isinstance(fine.last, TurnEnded)
+
+
+def test_an_unforeseen_fault_names_the_engine() -> None:
+    (told,) = listen(ScriptedSTT(errors=(KeyError("token"),), name="whisper"), LEAD, SPEECH, silence(500)).told
+    assert isinstance(told.last, HearingFailed)
+    assert str(told.last.error) == "speech to text 'whisper' failed: KeyError('token')"
+
+
+class QuittingSTT:
+    """A recogniser that stops listening at once."""
+
+    name = "quitting"
+
+    async def transcribe(self, heard: AsyncIterator[Heard]) -> AsyncGenerator[Transcript]:
+        async for event in heard:
+            if isinstance(event, Transcript):
+                yield event
+            return
+
+
+def test_a_recogniser_that_stops_listening_fails_the_utterance_and_not_the_ear() -> None:
+    ear = listen(QuittingSTT(), LEAD, SPEECH, silence(1_000), SPEECH, silence(1_000))
+    errors = [str(told.last.error) for told in ear.told if isinstance(told.last, HearingFailed)]
+    assert errors == ["speech to text 'quitting' ended before the turn did"] * 2
+
+
+def test_audio_that_ends_in_the_middle_of_speech_fails_the_utterance() -> None:
+    (told,) = listen(ScriptedSTT(), LEAD, SPEECH).told
+    assert isinstance(told.last, HearingFailed)
+    assert str(told.last.error) == "the audio ended before the turn did"
+
+
+def test_audio_that_ends_in_the_last_silence_fails_the_utterance() -> None:
+    (told,) = listen(ScriptedSTT(), LEAD, SPEECH, silence(150)).told
+    assert isinstance(told.last, HearingFailed)
+
+
+def test_nobody_need_listen_to_an_utterance() -> None:
+    async def main() -> None:
+        utterance = Utterance(0)
+        utterance.close()
+        for _ in range(1_000):
+            utterance.tell(HearingFailed(StageError("gone")))
+
+    run(main())

@@ -1,0 +1,103 @@
+from collections.abc import Iterable
+
+import numpy as np
+import pytest
+
+from agent.recordings import shipped
+from pipelines.events import AudioFrame, Pcm, SpeechStarted, SpeechStopped
+from pipelines.vad import WINDOW_SAMPLES, VadSettings, VoiceActivity
+
+Edge = tuple[str, int]
+
+
+def edges(events: Iterable[SpeechStarted | SpeechStopped], unit: int = WINDOW_SAMPLES) -> list[Edge]:
+    """What happened and at which window."""
+    return [("start" if isinstance(e, SpeechStarted) else "stop", e.at_samples // unit) for e in events]
+
+
+def scripted(probabilities: list[float]) -> list[Edge]:
+    """The events of one window a probability."""
+    following = iter(probabilities)
+    vad = VoiceActivity(VadSettings(), lambda _: next(following))
+    return edges(vad.hear(AudioFrame(np.zeros(len(probabilities) * WINDOW_SAMPLES, np.int16), 0)))
+
+
+@pytest.mark.parametrize(
+    ("probabilities", "events"),
+    [
+        ([0.0] * 6, []),
+        ([0.9, 0.9], []),
+        ([0.9, 0.9, 0.9], [("start", 0)]),
+        ([0.0, 0.9, 0.9, 0.0, 0.9, 0.9, 0.9], [("start", 4)]),
+        ([0.49] * 9, []),
+        ([0.5] * 3, [("start", 0)]),
+        ([0.9] * 3 + [0.0], [("start", 0)]),
+        ([0.9] * 3 + [0.0, 0.0], [("start", 0), ("stop", 3)]),
+        ([0.9] * 3 + [0.0, 0.9, 0.0, 0.9], [("start", 0)]),
+        ([0.9] * 3 + [0.35] * 9, [("start", 0)]),
+        ([0.9] * 3 + [0.34, 0.34], [("start", 0), ("stop", 3)]),
+        ([0.9] * 3 + [0.0, 0.4, 0.0, 0.0], [("start", 0), ("stop", 5)]),
+        ([0.9] * 3 + [0.0] * 2 + [0.9] * 3 + [0.0] * 2, [("start", 0), ("stop", 3), ("start", 5), ("stop", 8)]),
+    ],
+)
+def test_one_odd_window_neither_starts_nor_stops_speech(probabilities: list[float], events: list[Edge]) -> None:
+    assert scripted(probabilities) == events
+
+
+def test_one_window_is_enough_where_the_settings_say_so() -> None:
+    following = iter([0.9, 0.0, 0.9])
+    vad = VoiceActivity(VadSettings(start_windows=1, stop_windows=1), lambda _: next(following))
+    assert edges(vad.hear(AudioFrame(np.zeros(3 * WINDOW_SAMPLES, np.int16), 0))) == [
+        ("start", 0),
+        ("stop", 1),
+        ("start", 2),
+    ]
+
+
+def test_edges_count_from_where_the_stream_begins() -> None:
+    vad = VoiceActivity(VadSettings(), lambda _: 0.9)
+    (event,) = vad.hear(AudioFrame(np.zeros(3 * WINDOW_SAMPLES, np.int16), 48_000))
+    assert event == SpeechStarted(48_000)
+
+
+@pytest.mark.parametrize("frame_samples", [1, 160, 320, 511, 512, 513, 4_000])
+def test_any_frame_length_gives_the_same_events(frame_samples: int) -> None:
+    pcm = np.zeros(30 * WINDOW_SAMPLES, np.int16)
+    pcm[5_000:9_000] = 5_000
+
+    def heard(length: int) -> list[SpeechStarted | SpeechStopped]:
+        vad = VoiceActivity(VadSettings(), lambda window: float(np.abs(window).mean() > 2_000))
+        starts = range(0, len(pcm), length)
+        return [event for start in starts for event in vad.hear(AudioFrame(pcm[start : start + length], start))]
+
+    assert len(heard(512)) == 2
+    assert heard(frame_samples) == heard(512)
+
+
+# ---------------------------------------------------------------- the real Silero
+
+
+def detect(pcm: Pcm) -> list[SpeechStarted | SpeechStopped]:
+    second = np.zeros(16_000, np.int16)
+    return VoiceActivity().hear(AudioFrame(np.concatenate([pcm, second]), 0))
+
+
+@pytest.mark.slow
+def test_silero_finds_the_end_of_speech_within_100_ms_of_its_label() -> None:
+    for recording in shipped("question_short", "question_long", "one_word"):
+        assert abs(detect(recording.pcm)[-1].at_samples - recording.turns[0].end_samples) <= 1_600, recording.name
+
+
+@pytest.mark.slow
+def test_silero_finds_a_clear_onset_within_100_ms_and_a_soft_one_within_the_pre_roll() -> None:
+    late = [detect(r.pcm)[0].at_samples - r.turns[0].start_samples for r in shipped("question_short", "question_long")]
+    assert min(late) >= -320
+    assert np.median(late) <= 1_600
+    assert max(late) <= 4_800
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["silence", "noise_only", "tones"])
+def test_silero_finds_no_speech_where_nobody_speaks(kind: str) -> None:
+    for recording in shipped(kind):
+        assert detect(recording.pcm) == [], recording.name
