@@ -101,7 +101,8 @@ def _automatic_stt(live: bool) -> tuple[str, str]:
 
 def _embedded_stt(clock: Clock | None, window_s: float, settings: StreamingSettings | None) -> SpeechToText:
     settings = replace(settings or StreamingSettings(), longest_s=_EMBEDDED_LONGEST_S)
-    return _whisper("embedded", WHISPER_MICRO_EN, clock, window_s, settings, EMBEDDED_GUARDS)
+    # Its end marks were measured against hesitations; those of other models were not, so they are believed as they stand.
+    return _whisper("embedded", WHISPER_MICRO_EN, clock, window_s, settings, EMBEDDED_GUARDS, tells_end=True)
 
 
 def _whisper(
@@ -111,11 +112,13 @@ def _whisper(
     window_s: float,
     settings: StreamingSettings | None,
     guards: Guards | None = None,
+    *,
+    tells_end: bool = False,
 ) -> SpeechToText:
     from pipelines.stt.streaming import StreamingWhisper
     from pipelines.stt.whisper import WhisperModel
 
-    model = WhisperModel(path, window_s=window_s, guards=guards)
+    model = WhisperModel(path, window_s=window_s, guards=guards, tells_end=tells_end)
     model.warm_up()
     return StreamingWhisper(name, model, workers=model.workers, settings=settings, clock=clock)
 

@@ -61,7 +61,7 @@ class VirtualOutput:
         self._end = min(self._end, now)
 
     async def _wait_until(self, sample: int) -> None:
-        while not self._hurry() and (left := sample - self._now) > 0:
+        while not self._hurry() and (left := sample - self._now) > 0:  # noqa: ASYNC110 - it waits for a time
             await asyncio.sleep(min(left / SAMPLE_RATE_HZ, 0.05))
 
     def track(self) -> Pcm:

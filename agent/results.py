@@ -32,9 +32,10 @@ def turn_documents(replayed: Replayed, rig: Rig, llm: str, mode: Mode) -> list[D
     names = {"mode": mode.value, "llm": llm, "simulated": rig.models[llm].endpoint.simulated}
     engines = {"stt": rig.stt.name, "tts": rig.tts.name}
     about: Document = {"recording": recording.name, "kind": recording.kind, "seen_voice": recording.seen_voice}
-    said = [_with_reference(turn, turn_document(turn.trace, model), recording.labelled) for turn in replayed.turns]
+    said = _scored([(turn, turn_document(turn.trace, model)) for turn in replayed.turns], recording.labelled)
     if not said:
-        said = [{**_nobody_spoke(model), "reference": None, "wer": None, "false_cut_in": False}]
+        unscored = {"reference": None, "scored_transcript": None, "wer": None, "false_cut_in": False}
+        said = [{**_nobody_spoke(model), **unscored}]
     return [{**about, **names, **engines, **document, "labelled": recording.labelled} for document in said]
 
 
@@ -44,16 +45,21 @@ def _nobody_spoke(model: Model) -> Document:
     return turn_document(TurnTrace(TurnFinished(turn, Outcome.NO_SPEECH, None, "", None), 0.0), model)
 
 
-def _with_reference(turn: ReplayedTurn, document: Document, labelled: bool) -> Document:
-    reference = turn.label.text if turn.label else None
-    cut = turn.false_cut_in or document["outcome"] == Outcome.INTERRUPTED
-    scored = labelled and reference is not None and not (cut and turn.trace.finished.turn.ended is None)
-    return {
-        **document,
-        "reference": reference,
-        "wer": round(word_error_rate(reference, document["transcript"]), 4) if scored and reference else None,
-        "false_cut_in": turn.false_cut_in,
-    }
+def _scored(turns: Sequence[tuple[ReplayedTurn, Document]], labelled: bool) -> list[Document]:
+    """Add reference, WER and false cut-ins.
+
+    Where a false cut-in split an utterance, its last turn is scored, on what all of them heard (`scored_transcript`).
+    """
+    scored = []
+    for index, (turn, document) in enumerate(turns):
+        reference = turn.label.text if turn.label and labelled else None
+        parts = [d["transcript"] for t, d in turns[: index + 1] if t.label is turn.label]
+        split = any(t.label is turn.label for t, _ in turns[index + 1 :])
+        heard = " ".join(filter(None, parts)) if reference and not split else None
+        wer = None if reference is None or heard is None else round(word_error_rate(reference, heard), 4)
+        names = {"reference": reference, "scored_transcript": heard, "wer": wer, "false_cut_in": turn.false_cut_in}
+        scored.append({**document, **names})
+    return scored
 
 
 def summarise(turns: Sequence[Mapping[str, Any]], loop_lag_ms: Sequence[float]) -> Document:
@@ -78,7 +84,7 @@ def summarise(turns: Sequence[Mapping[str, Any]], loop_lag_ms: Sequence[float]) 
 def _pooled_wer(turns: Sequence[Mapping[str, Any]]) -> float | None:
     if not turns:
         return None
-    return round(word_error_rate([t["reference"] for t in turns], [t["transcript"] for t in turns]), 4)
+    return round(word_error_rate([t["reference"] for t in turns], [t["scored_transcript"] for t in turns]), 4)
 
 
 def _ledger(turns: Sequence[Mapping[str, Any]]) -> Document:
@@ -110,7 +116,7 @@ def percentiles(values: Sequence[float | None]) -> Document:
 
 def share_ms(turn: Mapping[str, Any], stage: str) -> float:
     """A stage's part of a turn's critical path."""
-    return sum(segment["ms"] for segment in turn["critical_path"] if segment["stage"] == stage)
+    return float(sum(segment["ms"] for segment in turn["critical_path"] if segment["stage"] == stage))
 
 
 # ---------------------------------------------------------------- comparison

@@ -11,13 +11,20 @@ from enum import StrEnum
 
 @dataclass(frozen=True, slots=True)
 class EndpointingSettings:
-    """Silence that ends the turn, in ms, counted from the end of the last voiced window, by completeness of the
-    words.
+    """Silence that ends the turn, in ms, counted from the end of the last voiced window.
+
+    `complete_ms`, `unknown_ms` and `dangling_ms` go by the words; `wordless_ms` is for the sequential mode, which
+    decides before there are any. Speakers also hesitate after words that look complete, so where the recogniser tells
+    how sure it is that the sentence has ended, it is complete from `confident_end` on and dangling below
+    `likely_end`.
     """
 
     complete_ms: float = 180
-    unknown_ms: float = 600
+    unknown_ms: float = 750
     dangling_ms: float = 1400
+    wordless_ms: float = 500
+    confident_end: float = 0.965
+    likely_end: float = 0.5
 
 
 class Completeness(StrEnum):
@@ -41,6 +48,12 @@ _SELDOM_LAST = frozenset(
 )
 """Words that may end one, but then with a mark behind them: "turn it on.", "yes, I am." """
 
+_WHOLE_ANSWERS = frozenset(
+    "yes yeah yep no nope okay ok sure right exactly maybe never thanks hello hi hey bye goodbye stop cancel continue "
+    "repeat next help pause resume".split()
+)
+"""Words that are a turn of their own, mark or no mark."""
+
 _LAST_WORD = re.compile(r"([\w']+)\W*$")
 _OPEN_END = re.compile(r"(,|;|:|-|–|—|\.\.\.|…)\s*$")
 _END_MARK = re.compile(r"[.?!]['\")\]]*\s*$")
@@ -51,18 +64,28 @@ def completeness(text: str) -> Completeness:
     last = _LAST_WORD.search(text.lower())
     if last is None:
         return Completeness.UNKNOWN
+    if _is_whole_answer(text):
+        return Completeness.COMPLETE
     marked = _END_MARK.search(text) is not None
     if _OPEN_END.search(text) or last[1] in _NEVER_LAST or (last[1] in _SELDOM_LAST and not marked):
         return Completeness.DANGLING
     return Completeness.COMPLETE if marked else Completeness.UNKNOWN
 
 
-def silence_needed_ms(text: str, settings: EndpointingSettings) -> float:
-    """How long the silence after these words must last before the turn counts as over."""
-    match completeness(text):
-        case Completeness.COMPLETE:
-            return settings.complete_ms
-        case Completeness.DANGLING:
-            return settings.dangling_ms
-        case Completeness.UNKNOWN:
-            return settings.unknown_ms
+def silence_needed_ms(text: str, end_probability: float | None, settings: EndpointingSettings) -> float:
+    """How long the silence after these words must last before the turn counts as over.
+
+    `end_probability` is the recogniser's own that the last sentence has ended, None where it does not tell.
+    """
+    judged = completeness(text)
+    if judged is Completeness.DANGLING:
+        return settings.dangling_ms
+    if end_probability is None or _is_whole_answer(text):
+        return settings.complete_ms if judged is Completeness.COMPLETE else settings.unknown_ms
+    if end_probability >= settings.confident_end:
+        return settings.complete_ms
+    return settings.unknown_ms if end_probability >= settings.likely_end else settings.dangling_ms
+
+
+def _is_whole_answer(text: str) -> bool:
+    return text.strip(" .,!?").lower() in _WHOLE_ANSWERS

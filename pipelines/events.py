@@ -60,11 +60,15 @@ Heard = AudioFrame | SpeechStarted | SpeechStopped
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """A word with its media time."""
+    """A word with its media time.
+
+    `end_probability` is how sure the recogniser is that a sentence ends with it; None where it does not tell.
+    """
 
     text: str
     start_samples: int
     end_samples: int
+    end_probability: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +88,11 @@ class Transcript:
     started_s: float
     ready_s: float
     words: tuple[Word, ...] = ()
+
+    @property
+    def end_probability(self) -> float | None:
+        """How sure the recogniser is that the last sentence has ended; None where it does not tell."""
+        return self.words[-1].end_probability if self.words else None
 
 
 # ---------------------------------------------------------------- the LLM

@@ -157,7 +157,6 @@ class Listener:
                     self._fail(StageError("the audio ended before the turn did"))
             finally:
                 if self._open is not None:  # cancelled in the middle of an utterance
-                    self._open.heard.close()  # its recogniser may not have begun
                     self._close()
 
     async def _hear(
@@ -241,16 +240,16 @@ class Listener:
             return
         silence_ms = (self._now_samples - opened.stopped.at_samples) * 1_000 / SAMPLE_RATE_HZ
         if not opened.recognising:
-            if silence_ms >= self._endpointing.unknown_ms:
+            if silence_ms >= self._endpointing.wordless_ms:
                 opened.decided_s = self._clock()
                 self._recognise(opened, recognisers)
             return
         final = opened.final
         if final is None:
             return
-        needed_ms = silence_needed_ms(final.text, self._endpointing)
+        needed_ms = silence_needed_ms(final.text, final.end_probability, self._endpointing)
         if not self._recognise_while_speaking:
-            needed_ms = self._endpointing.unknown_ms  # decided before there were words
+            needed_ms = self._endpointing.wordless_ms  # decided before there were words
         if silence_ms >= needed_ms:
             self._end(opened, opened.stopped, final, needed_ms)
 

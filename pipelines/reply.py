@@ -4,8 +4,8 @@ A reply is silent, and runs no tool, until it is released; so it may be started 
 tasks of one TaskGroup pull in turn: `_think` reads the LLM as fast as it writes, `_speak` synthesizes a little ahead,
 `_play` waits for the release. It knows nothing of the user's audio or of why it was started.
 
-A fault of the LLM ends the answer with a short apology; a fault of the synthesizer ends it in silence. Both are kept
-in `error`.
+A fault of the LLM ends the answer with a short apology; one of the synthesizer or the output ends it in silence. The
+first of them is kept in `error`.
 """
 
 import asyncio

@@ -17,6 +17,7 @@ from pipelines.session import TurnFinished
 from pipelines.timeline import Segment, Span, Stage, Timeline, critical_path
 from pipelines.turn import Guess, Turn
 
+
 @dataclass(slots=True)
 class TurnTrace:
     """A finished turn as spans in process time."""

@@ -36,7 +36,7 @@ from pipelines.vad import VadSettings, VoiceActivity
 from tests.virtual_time import run
 
 REPLY = "It is ten past three. Anything else?"
-ENDPOINTING = EndpointingSettings(complete_ms=200, unknown_ms=600, dangling_ms=1_400)
+ENDPOINTING = EndpointingSettings(complete_ms=200, unknown_ms=600, dangling_ms=1_400, wordless_ms=600)
 
 
 def now() -> float:

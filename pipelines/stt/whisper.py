@@ -6,6 +6,7 @@ filters, `encode` and `generate` here. With a window of 30 s the text is the sto
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,7 @@ class WhisperModel:
         *,
         window_s: float = 30.0,
         guards: Guards | None = None,
+        tells_end: bool = False,
         threads: int = 1,
         workers: int = 2,
     ) -> None:
@@ -47,12 +49,14 @@ class WhisperModel:
         if not 0 <= window_s <= _MAX_WINDOW_S:
             raise ValueError(f"encoder window {window_s:g} s is not between 0 (fits the audio) and 30 s")
         self.window_s = window_s
+        self.tells_end = tells_end
         self.workers = workers
         self.guards = guards or Guards()
         self._model = _load(Path(path), threads, workers)
         tokenizer, self._suppressed = _tokenizer(self._model)
         self._tokenizer = tokenizer
         self._prompt = self._model.get_prompt(tokenizer, [], without_timestamps=True)
+        self._end_marks = [token for mark in ".?!" for token in tokenizer.encode(mark)]
         self._filters = self._model.feature_extractor.mel_filters
         self._capacity = self._model.max_length - len(self._prompt)
 
@@ -71,14 +75,15 @@ class WhisperModel:
         frames = log_mel(pcm, self._filters, known)
         seconds = len(frames) / _FRAMES_PER_S
         for pad_s, no_repeat in ((_PAD_S, 0), (_RETRY_PAD_S, 3)):
-            encoded, tokens = self._generate(frames, pad_s, no_repeat)
+            encoded, tokens, end_probability = self._generate(frames, pad_s, no_repeat)
             groups = self._words(tokens)
             if not self.guards.runs_away([text for text, _ in groups], seconds):
-                return self._timed(encoded, tokens, groups, len(frames)), frames
+                words = self._timed(encoded, tokens, groups, len(frames))
+                return (*words[:-1], *(replace(w, end_probability=end_probability) for w in words[-1:])), frames
         # Twice a loop: there is no text in it worth answering.
         return (), frames
 
-    def _generate(self, frames: Frames, pad_s: float, no_repeat: int) -> tuple[Any, list[int]]:
+    def _generate(self, frames: Frames, pad_s: float, no_repeat: int) -> tuple[Any, list[int], float | None]:
         seconds = len(frames) / _FRAMES_PER_S
         wanted = seconds + pad_s if self.window_s == FIT else max(self.window_s, seconds)
         total = round(min(wanted, _MAX_WINDOW_S) * _FRAMES_PER_S) // 2 * 2  # the encoder halves the frame rate
@@ -93,11 +98,23 @@ class WhisperModel:
             suppress_tokens=self._suppressed,
             return_scores=True,
             return_no_speech_prob=True,
+            return_logits_vocab=self.tells_end,
         )
         tokens: list[int] = [token for token in result.sequences_ids[0] if token < self._tokenizer.eot]
         # CTranslate2 scores are means over the tokens; Whisper's count the end token too.
         logprob = result.scores[0] * len(tokens) / (len(tokens) + 1) if tokens else 0.0
-        return encoded, [] if self.guards.is_no_speech(result.no_speech_prob, logprob) else tokens
+        if self.guards.is_no_speech(result.no_speech_prob, logprob):
+            return encoded, [], None
+        return encoded, tokens, self._end_probability(tokens, result.logits[0]) if self.tells_end else None
+
+    def _end_probability(self, tokens: Sequence[int], logits: Sequence[Any]) -> float | None:
+        """The probability that the decoder gave to an end mark behind the last word; None without a word."""
+        last_word = next((i for i in reversed(range(len(tokens))) if tokens[i] not in self._end_marks), None)
+        if last_word is None or last_word + 1 >= len(logits):
+            return None
+        scores = np.asarray(logits[last_word + 1], np.float64).reshape(-1)
+        odds = np.exp(scores - scores.max())
+        return float(odds[self._end_marks].sum() / odds.sum())
 
     def _words(self, tokens: Sequence[int]) -> list[tuple[str, int]]:
         """The words of `tokens`, each with the index of its first one."""

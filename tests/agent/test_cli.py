@@ -12,7 +12,9 @@ import soundfile
 from agent.cli import main
 
 
-def quickturn(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *argv: object) -> tuple[int, str, str]:
+def quickturn(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *argv: object
+) -> tuple[int, str, str]:
     """Exit code, stdout and stderr of a command line."""
     monkeypatch.setattr(sys, "argv", ["quickturn", *map(str, argv)])
     with pytest.raises(SystemExit) as ended:
@@ -33,9 +35,15 @@ BAD_INPUT = {
     "a missing file": (["replay", "none.wav"], "none.wav: does not exist"),
     "a directory": (["replay", "."], "is a directory"),
     "an unknown provider": (["replay", "--llm", "cerebros/llama"], "'cerebros' is not one of: cerebras"),
-    "an unknown simulated profile": (["replay", "--llm", "sim/gpu-cloud-7b"], "'gpu-cloud-7b' is not one of: gpu-cloud-8b"),
+    "an unknown simulated profile": (
+        ["replay", "--llm", "sim/gpu-cloud-7b"],
+        "'gpu-cloud-7b' is not one of: gpu-cloud-8b",
+    ),
     "an unknown mode": (["replay", "--mode", "eager"], "'eager'"),
-    "an unknown mode to compare": (["compare", "--llm", "sim/1:100", "--mode", "eager"], "sequential, streaming, speculative"),
+    "an unknown mode to compare": (
+        ["compare", "--llm", "sim/1:100", "--mode", "eager"],
+        "sequential, streaming, speculative",
+    ),
     "an unknown engine": (["replay", "--stt", "wisper"], "stt 'wisper' is not one of"),
     "an unknown voice": (["replay", "--tts", "embedded:bob"], "bob"),
     "a voice file that is not there": (["replay", "--tts", "piper:./none.onnx"], "none.onnx"),

@@ -49,7 +49,7 @@ def test_a_folder_that_cannot_be_written_is_refused_before_anything_is_loaded(tm
 def measured(tmp_path_factory: pytest.TempPathFactory) -> tuple[Measured, Path]:
     """Three shipped recordings through the real engines and a real HTTP stream; one has no speech."""
     out = tmp_path_factory.mktemp("out")
-    recordings = [r for r in shipped() if r.name in ("capital_of_norway", "yes", "silence")]
+    recordings = [r for r in shipped() if r.name in ("time_in_tokyo", "yes", "silence")]
     return asyncio.run(measure(of(recordings, out=out / "run", trace=out / "alone.jsonl"), QUIET)), out
 
 
@@ -58,11 +58,11 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> tuple[Measured, Path]:
 def test_a_real_run_answers_what_was_asked_and_stays_silent_where_nobody_spoke(measured: tuple[Measured, Path]) -> None:
     turns = {turn["recording"]: turn for turn in measured[0].turns}
     assert {name: turn["outcome"] for name, turn in turns.items()} == {
-        "capital_of_norway": "completed",
+        "time_in_tokyo": "completed",
         "yes": "completed",
         "silence": "no_speech",
     }
-    assert turns["capital_of_norway"]["wer"] == 0
+    assert turns["time_in_tokyo"]["wer"] == 0
     assert measured[0].summary["false_cut_ins"] == 0
 
 
@@ -71,7 +71,7 @@ def test_the_wav_of_a_real_run_holds_the_turn_latency_of_its_trace(measured: tup
     """Read by ear: from the labelled end of speech to the first audible window of 5 ms on the agent's track."""
     result, out = measured
     labels = {recording.name: recording.turns for recording in shipped("question_short", "one_word")}
-    for name in ("capital_of_norway", "yes"):
+    for name in ("time_in_tokyo", "yes"):
         (turn,) = [turn for turn in result.turns if turn["recording"] == name]
         audible = first_audible_sample(read_wav(out / "run" / f"{name}.wav")[:, 1], 16_000)
         assert audible is not None
@@ -95,7 +95,7 @@ def test_a_real_run_leaves_wavs_traces_and_a_report(measured: tuple[Measured, Pa
     assert read_wav(out / "run" / "silence.wav").shape[1] == 2
     assert np.any(read_wav(out / "run" / "yes.wav")[:, 1])
     assert result.report is not None
-    assert "capital_of_norway" in result.report.read_text(encoding="utf-8")
+    assert "time_in_tokyo" in result.report.read_text(encoding="utf-8")
 
 
 @pytest.mark.slow

@@ -69,9 +69,7 @@ def test_a_fault_fails_its_turn_with_a_line_that_names_provider_and_fault(
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_the_conversation_goes_on_after_a_fault(
-    fault: str, conversations: dict[str, tuple[Replayed, Stages]]
-) -> None:
+def test_the_conversation_goes_on_after_a_fault(fault: str, conversations: dict[str, tuple[Replayed, Stages]]) -> None:
     replayed, _ = conversations[fault]
     assert len(replayed.turns) == 2
 

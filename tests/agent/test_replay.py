@@ -189,7 +189,7 @@ def test_the_virtual_output_plays_behind_what_is_queued() -> None:
         first, second = await output.play(voice(100)), await output.play(voice(50))
         return first - 1_000, second - 1_000, len(output.track())
 
-    assert run(main()) == (0, pytest.approx(0.1), ms(150))
+    assert run(main()) == pytest.approx((0, 0.1, ms(150)))
 
 
 def test_the_virtual_output_queues_two_seconds_and_then_waits() -> None:
@@ -222,7 +222,7 @@ def test_clearing_the_virtual_output_keeps_what_has_sounded() -> None:
         await output.drain()
         return sounded, await output.play(voice(10)) - 1_000
 
-    assert run(main()) == (ms(250), pytest.approx(0.25))
+    assert run(main()) == pytest.approx((ms(250), 0.25))
 
 
 def test_a_replay_keeps_its_recording_and_order() -> None:

@@ -18,6 +18,7 @@ def turn(latency_ms: float | None = 300.0, **changes: Any) -> dict[str, Any]:
         "seen_voice": True,
         "reference": "What time is it?",
         "transcript": "What time is it?",
+        "scored_transcript": "What time is it?",
         "wer": 0.0,
         "outcome": "completed",
         "turn_latency_ms": latency_ms,
@@ -79,13 +80,14 @@ def test_an_answer_that_cut_in_has_no_latency_to_count() -> None:
 
 
 def test_word_errors_are_pooled_over_words_and_not_over_turns() -> None:
-    long = turn(reference="one two three four five six seven eight nine", transcript="one two three four five six seven")
-    short = turn(reference="yes", transcript="yes")
+    words = "one two three four five six seven"
+    long = turn(reference=f"{words} eight nine", scored_transcript=words)
+    short = turn(reference="yes", scored_transcript="yes")
     assert summarise([long, short], [])["wer"] == 0.2
 
 
 def test_unseen_voices_are_reported_apart() -> None:
-    unseen = turn(seen_voice=False, reference="yes", transcript="no", wer=1.0)
+    unseen = turn(seen_voice=False, reference="yes", scored_transcript="no", wer=1.0)
     summary = summarise([turn(), unseen], [])
     assert (summary["wer"], summary["wer_unseen_voice"]) == (0.0, 1.0)
 
@@ -157,7 +159,13 @@ def test_the_baseline_has_no_difference_to_itself() -> None:
 
 def test_no_difference_is_an_interval_that_holds_0() -> None:
     latencies = [300.0, 280, 320, 310, 290, 305, 295]
-    _, row = rows([*run_of(FAST, latencies), *run_of(SLOW, [ms + d for ms, d in zip(latencies, [9, -8, 2, -3, 4, -6, 1], strict=True)])], FAST)
+    _, row = rows(
+        [
+            *run_of(FAST, latencies),
+            *run_of(SLOW, [ms + d for ms, d in zip(latencies, [9, -8, 2, -3, 4, -6, 1], strict=True)]),
+        ],
+        FAST,
+    )
     low, high = row["ci95_ms"]
     assert low < 0 < high
 

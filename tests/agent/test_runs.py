@@ -11,7 +11,7 @@ from agent.results import Document
 from agent.runs import Job, Run, run_jobs
 from pipelines.turn import Mode
 from tests.agent.scripted_rig import LLM, scripted_rig
-from tests.scripted import ScriptedSTT, question, recording, silence
+from tests.scripted import ScriptedSTT, question, recording, silence, voice
 from tests.virtual_time import run
 
 FIELDS = {
@@ -83,6 +83,15 @@ def test_a_document_says_what_was_replayed_with_what() -> None:
 def test_a_wrong_word_is_a_word_error() -> None:
     (turn,) = run(run_jobs(scripted_rig(stt=ScriptedSTT(("What time was it?",))), jobs("one"), 1, ignore)).turns
     assert turn["wer"] == 0.25
+
+
+def test_an_utterance_that_was_cut_in_two_is_scored_once_on_all_that_was_heard() -> None:
+    spoken = question(voice(640), silence(512), voice(640))
+    whole = replace(spoken, turns=(replace(spoken.turns[0], text="Yes. Go on please."),))
+    stt = ScriptedSTT(turns=(("Yes.",), ("Go on.",)))
+    turns = run(run_jobs(scripted_rig(stt=stt), [Job(whole, LLM, Mode.STREAMING)], 1, ignore)).turns
+    assert [turn["false_cut_in"] for turn in turns] == [True, False]
+    assert [turn["wer"] for turn in turns] == [None, 0.25]
 
 
 def test_a_recording_without_speech_has_one_document_with_every_field() -> None:

@@ -80,11 +80,15 @@ def test_a_full_disk_is_told_in_one_line() -> None:
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
 def test_a_disk_that_fills_up_is_told_and_closing_does_not_hide_it(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="No space left on device"), TraceFile(tmp_path / "t.jsonl", SESSION) as trace:
-        full = os.open("/dev/full", os.O_WRONLY)
-        os.dup2(full, trace._file.fileno())
-        os.close(full)
-        trace.turn(0, {})
+    def fill_up() -> None:
+        with TraceFile(tmp_path / "t.jsonl", SESSION) as trace:
+            full = os.open("/dev/full", os.O_WRONLY)
+            os.dup2(full, trace._file.fileno())
+            os.close(full)
+            trace.turn(0, {})
+
+    with pytest.raises(InputError, match="No space left on device"):
+        fill_up()
     assert lines(tmp_path / "t.jsonl") == [SESSION]
 
 

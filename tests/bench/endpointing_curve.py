@@ -45,7 +45,12 @@ async def main() -> None:
         await point(
             config,
             f"by the words, waits x {scale:g}",
-            EndpointingSettings(waits.complete_ms * scale, waits.unknown_ms * scale, waits.dangling_ms * scale),
+            replace(
+                waits,
+                complete_ms=waits.complete_ms * scale,
+                unknown_ms=waits.unknown_ms * scale,
+                dangling_ms=waits.dangling_ms * scale,
+            ),
         )
         for scale in SCALES
     ]

@@ -245,9 +245,9 @@ def test_a_fault_of_the_synthesizer_stops_the_request() -> None:
 
 def test_an_llm_that_fails_after_the_synthesizer_did_leaves_the_first_fault() -> None:
     """The apology has nobody to speak it; it must not become a fault of its own."""
-    llm = ScriptedLLM(reply="One. Two", tokens_per_s=5, errors=(REFUSED,), words_before_error=2)
-    spoken = speak(ScriptedLLM(reply="One. Two three", tokens_per_s=5, errors=(REFUSED,), words_before_error=2))
-    assert spoken.reply.error is REFUSED
+    llm = ScriptedLLM(reply="One. Two three", tokens_per_s=5, errors=(REFUSED,), words_before_error=2)
+    assert speak(llm).reply.error is REFUSED
+    llm.requests.clear()
     spoken = speak(llm, ScriptedTTS(errors=(StageError("hoarse"),)))
     assert str(spoken.reply.error) == "hoarse"
     assert spoken.heard == []

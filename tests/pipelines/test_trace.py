@@ -276,7 +276,7 @@ def test_usage_is_the_providers_and_costs_what_the_model_costs() -> None:
 
 
 def test_usage_that_the_provider_did_not_tell_is_estimated() -> None:
-    events = [TextDelta("Noon"), TextDelta("."), Usage(None, None)]
+    events: list[ChatEvent] = [TextDelta("Noon"), TextDelta("."), Usage(None, None)]
     usage = document(Stages(llm=ScriptedLLM(events=(events[:2],))))["usage"]
     assert (usage["completion_tokens"], usage["estimated"]) == (2, True)
     assert usage["prompt_tokens"] == len("Be brief." + "What time is it?") // 4
@@ -307,7 +307,7 @@ def test_the_speed_is_that_of_the_stream_without_its_reasoning() -> None:
 
 
 def test_an_answer_that_came_all_at_once_has_no_speed() -> None:
-    events = [TextDelta("Noon"), TextDelta("."), Usage(20, 2)]
+    events: list[ChatEvent] = [TextDelta("Noon"), TextDelta("."), Usage(20, 2)]
     assert document(Stages(llm=ScriptedLLM(events=(events,))))["stages"]["llm_tokens_per_s"] is None
 
 
