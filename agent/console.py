@@ -11,6 +11,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from pipelines.timeline import Stage
+
 
 class Advance(Protocol):
     """Tells the progress bar that one more is done."""
@@ -77,7 +79,8 @@ def turns_table(turns: Sequence[Mapping[str, Any]]) -> Table:
 
 def shares(rows: Sequence[Mapping[str, Any]]) -> Table:
     """The critical path by stage: mean ms of each LLM and mode."""
-    stages = list(dict.fromkeys(stage for row in rows for stage in row["shares_ms"]))
+    found = {stage for row in rows for stage in row["shares_ms"]}
+    stages = [stage.value for stage in Stage if stage.value in found]
     table = Table(title="critical path, mean ms a stage", title_justify="left")
     table.add_column("LLM")
     table.add_column("mode")

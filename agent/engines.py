@@ -101,7 +101,8 @@ def _automatic_stt(live: bool) -> tuple[str, str]:
 
 def _embedded_stt(clock: Clock | None, window_s: float, settings: StreamingSettings | None) -> SpeechToText:
     settings = replace(settings or StreamingSettings(), longest_s=_EMBEDDED_LONGEST_S)
-    # Its end marks were measured against hesitations; those of other models were not, so they are believed as they stand.
+    # Its end marks were measured against hesitations; those of other models were not, so they are believed as they
+    # stand.
     return _whisper("embedded", WHISPER_MICRO_EN, clock, window_s, settings, EMBEDDED_GUARDS, tells_end=True)
 
 

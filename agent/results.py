@@ -19,6 +19,7 @@ from pipelines.listening import Utterance
 from pipelines.llm.catalogue import Model
 from pipelines.session import TurnFinished
 from pipelines.stt.wer import normalise, word_error_rate
+from pipelines.timeline import Stage
 from pipelines.trace import TurnTrace, turn_document
 from pipelines.turn import Mode, Outcome, Turn
 
@@ -137,7 +138,8 @@ def rows(turns: Sequence[Mapping[str, Any]], baseline: str) -> list[Document]:
 def _row(llm: str, mode: str, cell: Sequence[Mapping[str, Any]], baseline: Sequence[Mapping[str, Any]]) -> Document:
     completed = [t for t in cell if t["outcome"] == Outcome.COMPLETED and t["turn_latency_ms"] is not None]
     latency = percentiles([t["turn_latency_ms"] for t in completed])
-    stages = dict.fromkeys(s["stage"] for t in completed for s in t["critical_path"])
+    found = {s["stage"] for t in completed for s in t["critical_path"]}
+    stages = [stage.value for stage in Stage if stage.value in found]
     delta, interval = _paired(completed, baseline)
     ledger = _ledger(completed)
     return {

@@ -15,16 +15,17 @@ class EndpointingSettings:
 
     `complete_ms`, `unknown_ms` and `dangling_ms` go by the words; `wordless_ms` is for the sequential mode, which
     decides before there are any. Speakers also hesitate after words that look complete, so where the recogniser tells
-    how sure it is that the sentence has ended, it is complete from `confident_end` on and dangling below
-    `likely_end`.
+    how sure it is that the sentence has ended, it is complete from `confident_end_probability` on and dangling below
+    `likely_end_probability`.
     """
 
     complete_ms: float = 180
     unknown_ms: float = 750
     dangling_ms: float = 1400
     wordless_ms: float = 500
-    confident_end: float = 0.965
-    likely_end: float = 0.5
+    transcript_timeout_ms: float = 10_000
+    confident_end_probability: float = 0.965
+    likely_end_probability: float = 0.5
 
 
 class Completeness(StrEnum):
@@ -35,8 +36,11 @@ class Completeness(StrEnum):
     DANGLING = "dangling"
 
 
-_NEVER_LAST = frozenset("a an the my your our their and or but because if of to for from with into than at".split())
+_NEVER_LAST = frozenset("a an the my your our their and or but because if".split())
 """Words on which English does not end an utterance, whatever mark a recogniser puts behind them."""
+
+_LAST_IN_QUESTIONS = frozenset("of to for from with into than at".split())
+"""Words that may end a question, "where are you from?", but nothing else."""
 
 _SELDOM_LAST = frozenset(
     """
@@ -50,7 +54,7 @@ _SELDOM_LAST = frozenset(
 
 _WHOLE_ANSWERS = frozenset(
     "yes yeah yep no nope okay ok sure right exactly maybe never thanks hello hi hey bye goodbye stop cancel continue "
-    "repeat next help pause resume".split()
+    "repeat next help pause resume why how what".split()
 )
 """Words that are a turn of their own, mark or no mark."""
 
@@ -67,7 +71,13 @@ def completeness(text: str) -> Completeness:
     if _is_whole_answer(text):
         return Completeness.COMPLETE
     marked = _END_MARK.search(text) is not None
-    if _OPEN_END.search(text) or last[1] in _NEVER_LAST or (last[1] in _SELDOM_LAST and not marked):
+    asked = text.rstrip().endswith("?")
+    if (
+        _OPEN_END.search(text)
+        or last[1] in _NEVER_LAST
+        or (last[1] in _LAST_IN_QUESTIONS and not asked)
+        or (last[1] in _SELDOM_LAST and not marked)
+    ):
         return Completeness.DANGLING
     return Completeness.COMPLETE if marked else Completeness.UNKNOWN
 
@@ -82,9 +92,9 @@ def silence_needed_ms(text: str, end_probability: float | None, settings: Endpoi
         return settings.dangling_ms
     if end_probability is None or _is_whole_answer(text):
         return settings.complete_ms if judged is Completeness.COMPLETE else settings.unknown_ms
-    if end_probability >= settings.confident_end:
+    if end_probability >= settings.confident_end_probability:
         return settings.complete_ms
-    return settings.unknown_ms if end_probability >= settings.likely_end else settings.dangling_ms
+    return settings.unknown_ms if end_probability >= settings.likely_end_probability else settings.dangling_ms
 
 
 def _is_whole_answer(text: str) -> bool:

@@ -84,9 +84,14 @@ class Utterance:
         self._wanted = False
 
     def tell(self, update: Update) -> None:
-        """Pass an update on; a turn that was cancelled no longer wants it."""
-        if self._wanted:
-            self._updates.put_nowait(update)
+        """Pass an update on; a turn that was cancelled no longer wants it, and one that lags loses its oldest
+        partial.
+        """
+        if not self._wanted:
+            return
+        if self._updates.full():
+            self._updates.get_nowait()
+        self._updates.put_nowait(update)
 
 
 class _OpenUtterance:
@@ -246,6 +251,11 @@ class Listener:
             return
         final = opened.final
         if final is None:
+            if silence_ms >= self._endpointing.transcript_timeout_ms:
+                waited_s = self._endpointing.transcript_timeout_ms / 1_000
+                self._fail(
+                    StageError(f"speech to text '{self._stt.name}' gave no final transcript within {waited_s:g} s")
+                )
             return
         needed_ms = silence_needed_ms(final.text, final.end_probability, self._endpointing)
         if not self._recognise_while_speaking:

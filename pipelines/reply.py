@@ -11,7 +11,7 @@ first of them is kept in `error`.
 import asyncio
 import logging
 from asyncio import TaskGroup
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, field
 from typing import Literal
@@ -39,19 +39,23 @@ from pipelines.tts import TextToSpeech
 
 log = logging.getLogger(__name__)
 
-_UNITS_BOUND = (
-    256  # sentences waiting for the synthesizer: more than any answer within `max_tokens` holds, so reading never waits
-)
+# Sentences waiting for the synthesizer: more than any answer within `max_tokens` holds, so reading never waits.
+_UNITS_BOUND = 256
 _SPEECH_BOUND = 1  # synthesized units waiting for the output; with the one being made, speech stays two sentences ahead
+_LEAD_MS = 10  # of the silence before the first word is kept, so that no soft onset is cut
 _MAX_REQUESTS = 4  # requests that one turn may make; a model that calls tools for ever is stopped
 
 
 @dataclass(frozen=True, slots=True)
 class ReplySettings:
-    """`first_unit`: what TTS starts on. `apology`: what is said when the LLM fails."""
+    """`first_unit`: what TTS starts on.
+
+    `apology`: what is said when the LLM fails. `tts_timeout_s`: the synthesizer's time for each piece of speech.
+    """
 
     first_unit: Literal["sentence", "clause"] = "sentence"
     apology: str = "Sorry, something went wrong. Please say that again."
+    tts_timeout_s: float = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +148,7 @@ class Reply:
         self._settings = settings
         self.streamed = streamed
         self._released = asyncio.Event()
+        self._has_voice = False  # whether something audible has been synthesized yet
 
     @property
     def text(self) -> str:
@@ -253,7 +258,8 @@ class Reply:
     async def _synthesize(self, text: str, spoken: str, speech: MemoryObjectSendStream[_Speech]) -> None:
         unit = Unit(text, self._voice.clock())
         async with aclosing(self._voice.tts.synthesize(spoken)) as pieces:
-            async for pcm in pieces:
+            async for raw in _in_time(pieces, self._settings.tts_timeout_s):
+                pcm = self._ready_to_play(raw)
                 if not len(pcm):
                     continue
                 if unit.first_pcm_s is None:
@@ -261,6 +267,18 @@ class Reply:
                     self.units.append(unit)
                 await speech.send(_Speech(unit, pcm))
         unit.tts_ended_s = self._voice.clock()
+
+    def _ready_to_play(self, raw: Pcm) -> Pcm:
+        """At the output's rate, and without the silence that synthesizers put before the first word of an answer."""
+        rate_hz = self._voice.output.sample_rate_hz
+        pcm = resample(raw, self._voice.tts.sample_rate_hz, rate_hz)
+        if self._has_voice:
+            return pcm
+        audible = first_audible_sample(pcm, rate_hz)
+        if audible is None:
+            return pcm[:0]
+        self._has_voice = True
+        return pcm[max(0, audible - rate_hz * _LEAD_MS // 1_000) :]
 
     # ------------------------------------------------------------ play
 
@@ -284,12 +302,11 @@ class Reply:
         output, playout = self._voice.output, self.playout
         if playout.handed_s is None:
             playout.handed_s = self._voice.clock()
-        pcm = resample(piece.pcm, self._voice.tts.sample_rate_hz, output.sample_rate_hz)
-        start_s = await output.play(pcm)
-        end_s = start_s + len(pcm) / output.sample_rate_hz
+        start_s = await output.play(piece.pcm)
+        end_s = start_s + len(piece.pcm) / output.sample_rate_hz
         if playout.started_s is None:
             playout.started_s = start_s
-        audible = first_audible_sample(pcm, output.sample_rate_hz)
+        audible = first_audible_sample(piece.pcm, output.sample_rate_hz)
         if playout.audible_s is None and audible is not None:
             playout.audible_s = start_s + audible / output.sample_rate_hz
         playout.add(piece.unit.text, start_s, end_s)
@@ -300,3 +317,16 @@ class Reply:
             log.error("%s failed", stage, exc_info=error)
             error = StageError(f"{stage} failed: {error!r}")
         self.error = self.error or error
+
+
+async def _in_time(pieces: AsyncIterator[Pcm], timeout_s: float) -> AsyncIterator[Pcm]:
+    """The pieces as they come. Raises StageError if the next one takes longer than `timeout_s`."""
+    while True:
+        try:
+            async with asyncio.timeout(timeout_s):
+                piece = await anext(pieces, None)
+        except TimeoutError:
+            raise StageError(f"no speech within {timeout_s:g} s (reply.tts_timeout_s)") from None
+        if piece is None:
+            return
+        yield piece

@@ -26,6 +26,7 @@ from pipelines.turn import Mode, Outcome, Turn, take_turn
 
 log = logging.getLogger(__name__)
 
+_CANCEL_TIMEOUT_S = 1.0  # a connection that will not close must not make the agent deaf
 _UTTERANCES_BOUND = 8  # each takes half a second to speak and a moment to hand over
 
 
@@ -91,7 +92,7 @@ class Session:
             async for utterance in utterances:
                 if current is not None and not current.done():
                     current.cancel()
-                    await asyncio.wait([current])
+                    await asyncio.wait([current], timeout=_CANCEL_TIMEOUT_S)
                 current = tasks.create_task(self._take(utterance), name=f"turn@{utterance.started_samples}")
 
     async def _take(self, utterance: Utterance) -> None:

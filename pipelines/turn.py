@@ -151,7 +151,7 @@ async def _speculative(floor: _Floor) -> None:
         match update:
             case Transcript():
                 floor.turn.transcripts.append(update)
-                if guess is not None and not _still_fits(guess, update):
+                if guess is not None and not _answers(guess, update):
                     floor.discard(guess)
                     guess = None
                 if guess is None and _worth_a_guess(update):
@@ -159,7 +159,9 @@ async def _speculative(floor: _Floor) -> None:
                     floor.turn.guesses.append(guess)
             case TurnEnded() | HearingFailed():
                 transcript = floor.committed(update)
-                if guess is not None and (transcript is None or not _still_fits(guess, transcript)):
+                # A guess that failed is asked again here, and not sooner: a provider in trouble needs no burst of
+                # requests.
+                if guess is not None and (transcript is None or guess.reply.error or not _answers(guess, transcript)):
                     floor.discard(guess)
                     guess = None
                 if transcript is not None:
@@ -176,11 +178,9 @@ def _worth_a_guess(transcript: Transcript) -> bool:
     return transcript.is_final or (judged is Completeness.COMPLETE and whole_text_stable)
 
 
-def _still_fits(guess: Guess, transcript: Transcript) -> bool:
-    """Whether a guess answers these words too: case and punctuation change nothing, and a guess that failed fits
-    nothing.
-    """
-    return guess.reply.error is None and normalise(guess.reply.question) == normalise(transcript.text)
+def _answers(guess: Guess, transcript: Transcript) -> bool:
+    """Whether a guess answers these words too: case and punctuation change nothing."""
+    return normalise(guess.reply.question) == normalise(transcript.text)
 
 
 _MODES: dict[Mode, Callable[[_Floor], Awaitable[None]]] = {

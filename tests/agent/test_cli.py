@@ -34,10 +34,10 @@ def wav(tmp_path: Path) -> Path:
 BAD_INPUT = {
     "a missing file": (["replay", "none.wav"], "none.wav: does not exist"),
     "a directory": (["replay", "."], "is a directory"),
-    "an unknown provider": (["replay", "--llm", "cerebros/llama"], "'cerebros' is not one of: cerebras"),
+    "an unknown provider": (["replay", "--llm", "cerebros/llama"], "'cerebros' is not one of: 'cerebras'"),
     "an unknown simulated profile": (
         ["replay", "--llm", "sim/gpu-cloud-7b"],
-        "'gpu-cloud-7b' is not one of: gpu-cloud-8b",
+        "'gpu-cloud-7b' is not one of: 'gpu-cloud-8b'",
     ),
     "an unknown mode": (["replay", "--mode", "eager"], "'eager'"),
     "an unknown mode to compare": (

@@ -12,7 +12,7 @@ from pipelines.llm.catalogue_file import load_catalogue
 from pipelines.llm.chat import ChatCompletions, ChatSettings
 from pipelines.llm.simulator import Pacer
 from pipelines.turn import Outcome
-from tests.scripted import Stages, dialogue, now, silence, voice
+from tests.scripted import Stages, dialogue, now, voice
 
 SETTINGS = ChatSettings(first_token_timeout_s=0.5, stall_timeout_s=0.3)
 TWO_TURNS = dialogue(("What time is it?", voice(400), None), ("What time is it?", voice(400), None))
@@ -81,7 +81,7 @@ def test_a_provider_that_dies_in_the_middle_of_a_turn_fails_that_turn_only() -> 
             port = int(first.base_url.rsplit(":", 1)[1].split("/")[0])
             chat = ChatCompletions(catalogue.resolve("sim/20:15").at(first.base_url), SETTINGS)
             replaying = asyncio.create_task(Replay(TWO_TURNS, now).run(Stages(llm=chat).build))  # type: ignore[arg-type]
-            while not first.requests or not first.requests[0].tokens_sent:
+            while not first.requests or not first.requests[0].tokens_sent:  # noqa: ASYNC110 - the server has no event for it
                 await asyncio.sleep(0.01)
         async with Pacer(catalogue.paces(), port=port):
             replayed = await replaying

@@ -3,7 +3,7 @@ import pytest
 from pipelines.endpointing import Completeness, EndpointingSettings, completeness, silence_needed_ms
 
 SETTINGS = EndpointingSettings(
-    complete_ms=1, unknown_ms=2, dangling_ms=3, wordless_ms=4, confident_end=0.9, likely_end=0.5
+    complete_ms=1, unknown_ms=2, dangling_ms=3, wordless_ms=4, confident_end_probability=0.9, likely_end_probability=0.5
 )
 COMPLETE, UNKNOWN, DANGLING = Completeness.COMPLETE, Completeness.UNKNOWN, Completeness.DANGLING
 
