@@ -24,7 +24,7 @@ class EndpointingSettings:
     dangling_ms: float = 1400
     wordless_ms: float = 500
     transcript_timeout_ms: float = 10_000
-    confident_end_probability: float = 0.965
+    confident_end_probability: float = 0.85
     likely_end_probability: float = 0.5
 
 

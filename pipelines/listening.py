@@ -9,7 +9,7 @@ recogniser runs as one task of the ear's own TaskGroup; the utterance closes wit
 
 import asyncio
 import logging
-from asyncio import TaskGroup
+from asyncio import Task, TaskGroup
 from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import aclosing, suppress
@@ -105,7 +105,7 @@ class _OpenUtterance:
         self.stopped: SpeechStopped | None = None
         self.paused_s = 0.0
         self.transcript: Transcript | None = None
-        self.recognising = False
+        self.recogniser: Task[None] | None = None
         self.decided_s: float | None = None  # the end of the turn, where it was decided before there were words
 
     async def hear(self, heard: Heard) -> None:
@@ -215,8 +215,8 @@ class Listener:
         return opened
 
     def _recognise(self, opened: _OpenUtterance, recognisers: TaskGroup) -> None:
-        opened.recognising = True
-        recognisers.create_task(self._transcribe(opened, recognisers), name=f"stt@{opened.utterance.started_samples}")
+        name = f"stt@{opened.utterance.started_samples}"
+        opened.recogniser = recognisers.create_task(self._transcribe(opened, recognisers), name=name)
 
     async def _transcribe(self, opened: _OpenUtterance, recognisers: TaskGroup) -> None:
         try:
@@ -237,6 +237,8 @@ class Listener:
     def _fail(self, error: QuickturnError) -> None:
         assert self._open is not None
         self._open.utterance.tell(HearingFailed(error))
+        if self._open.recogniser is not None:
+            self._open.recogniser.cancel()  # it may hang, and would keep the session from ending
         self._close()
 
     def _end_if_over(self, recognisers: TaskGroup) -> None:
@@ -244,7 +246,7 @@ class Listener:
         if opened is None or opened.stopped is None or self._vad.suspects_speech:
             return
         silence_ms = (self._now_samples - opened.stopped.at_samples) * 1_000 / SAMPLE_RATE_HZ
-        if not opened.recognising:
+        if opened.recogniser is None:
             if silence_ms >= self._endpointing.wordless_ms:
                 opened.decided_s = self._clock()
                 self._recognise(opened, recognisers)
@@ -277,6 +279,6 @@ class Listener:
         stopped = self._open.stopped
         self._answered_samples = stopped.at_samples if stopped else self._now_samples
         self._open.heard_send.close()
-        if not self._open.recognising:
+        if self._open.recogniser is None:
             self._open.heard.close()
         self._open = None

@@ -98,11 +98,12 @@ class Unit:
 
 @dataclass(slots=True)
 class Playout:
-    """The marks of the playout: PCM handed over, first sample, first audible sample."""
+    """The marks of the playout: PCM handed over, first sample, first audible sample, and where it was cut short."""
 
     handed_s: float | None = None
     started_s: float | None = None
     audible_s: float | None = None
+    cut_s: float | None = None
     starved_ms: float = 0.0
     played: list[Played] = field(default_factory=list)
 
@@ -258,7 +259,7 @@ class Reply:
     async def _synthesize(self, text: str, spoken: str, speech: MemoryObjectSendStream[_Speech]) -> None:
         unit = Unit(text, self._voice.clock())
         async with aclosing(self._voice.tts.synthesize(spoken)) as pieces:
-            async for raw in _in_time(pieces, self._settings.tts_timeout_s):
+            while (raw := await next_piece(pieces, self._settings.tts_timeout_s)) is not None:
                 pcm = self._ready_to_play(raw)
                 if not len(pcm):
                     continue
@@ -295,6 +296,9 @@ class Reply:
                     for piece in pieces:
                         await self._play_piece(piece)
                 await self._voice.output.drain()
+            except asyncio.CancelledError:
+                self._fall_silent()
+                raise
             except Exception as error:
                 self._fail(error, "audio output")
 
@@ -311,6 +315,12 @@ class Reply:
             playout.audible_s = start_s + audible / output.sample_rate_hz
         playout.add(piece.unit.text, start_s, end_s)
 
+    def _fall_silent(self) -> None:
+        """At once: what else belongs to the answer, such as a connection, may take its time to close."""
+        if self.playout.handed_s is not None:
+            self._voice.output.clear()
+            self.playout.cut_s = self._voice.clock()
+
     def _fail(self, error: Exception, stage: str) -> None:
         """Keep the first fault, what follows comes of it; an unforeseen one goes to the log with its traceback."""
         if not isinstance(error, QuickturnError):
@@ -319,14 +329,10 @@ class Reply:
         self.error = self.error or error
 
 
-async def _in_time(pieces: AsyncIterator[Pcm], timeout_s: float) -> AsyncIterator[Pcm]:
-    """The pieces as they come. Raises StageError if the next one takes longer than `timeout_s`."""
-    while True:
-        try:
-            async with asyncio.timeout(timeout_s):
-                piece = await anext(pieces, None)
-        except TimeoutError:
-            raise StageError(f"no speech within {timeout_s:g} s (reply.tts_timeout_s)") from None
-        if piece is None:
-            return
-        yield piece
+async def next_piece(pieces: AsyncIterator[Pcm], timeout_s: float) -> Pcm | None:
+    """The next piece of speech, None after the last. Raises StageError if it takes longer than `timeout_s`."""
+    try:
+        async with asyncio.timeout(timeout_s):
+            return await anext(pieces, None)
+    except TimeoutError:
+        raise StageError(f"no speech within {timeout_s:g} s (reply.tts_timeout_s)") from None

@@ -21,7 +21,7 @@ from pipelines.events import AudioFrame, ChatMessage
 from pipelines.listening import Listener, Utterance
 from pipelines.llm.history import fit
 from pipelines.playout import heard_text
-from pipelines.reply import Reply, ReplySettings, Voice
+from pipelines.reply import Reply, ReplySettings, Voice, next_piece
 from pipelines.turn import Mode, Outcome, Turn, take_turn
 
 log = logging.getLogger(__name__)
@@ -107,17 +107,17 @@ class Session:
         except Exception as error:  # whatever a stage did, the conversation goes on
             log.exception("turn failed")
             turn.error = StageError(f"the turn failed: {error!r}")
-            outcome, cut_s = Outcome.FAILED, self._fall_silent()
+            outcome, cut_s = Outcome.FAILED, self._cut_s(turn)
         except asyncio.CancelledError:
-            cut_s = self._fall_silent()
+            cut_s = self._cut_s(turn)
             raise
         finally:
             self._finish(turn, outcome, cut_s)
 
-    def _fall_silent(self) -> float:
-        """Stop speaking at once and return when."""
-        self._voice.output.clear()
-        return self._voice.clock()
+    def _cut_s(self, turn: Turn) -> float:
+        """When a turn that was cut short fell silent: its answer did so by itself, and maybe long ago."""
+        silent_s = turn.answer.reply.playout.cut_s if turn.answer else None
+        return self._voice.clock() if silent_s is None else silent_s
 
     def _finish(self, turn: Turn, outcome: Outcome, cut_s: float | None) -> None:
         heard = heard_text(turn.answer.reply.playout.played, cut_s) if turn.answer else ""
@@ -141,9 +141,12 @@ class Session:
         voice = self._voice
         try:
             async with aclosing(voice.tts.synthesize(self._settings.reply.apology)) as pieces:
-                async for pcm in pieces:
+                while (pcm := await next_piece(pieces, self._settings.reply.tts_timeout_s)) is not None:
                     await voice.output.play(resample(pcm, voice.tts.sample_rate_hz, voice.output.sample_rate_hz))
             await voice.output.drain()
+        except asyncio.CancelledError:
+            voice.output.clear()
+            raise
         except Exception as error:  # the apology is a courtesy; the fault itself is already in the turn
             log.warning("the apology could not be spoken: %r", error)
 

@@ -60,15 +60,15 @@ def _hearing_spans(turn: Turn, timeline: Timeline) -> dict[int, int]:
         end = turn.ended
         noticed = timeline.add(Stage.ENDPOINT, end.speech_end_s, end.paused_s, label="silence noticed")
         ids[_ENDPOINT] = timeline.add(Stage.ENDPOINT, end.speech_end_s, end.endpoint_s, label="end of turn")
-    decoded: int | None = None
     for transcript in turn.transcripts:
         waited_for = _waited_for(transcript, turn.ended, noticed, ids.get(_ENDPOINT))
-        decoded = ids[id(transcript)] = timeline.add(
+        asked_s = transcript.started_s if waited_for is None else timeline.spans[waited_for].end_s
+        ids[id(transcript)] = timeline.add(
             Stage.STT,
-            transcript.started_s,
+            # What the recogniser did first, an older decode say, is its time too.
+            min(asked_s, transcript.started_s),
             transcript.ready_s,
-            # A turn's decodes run one after the other, so a decode that was asked for may have had to queue.
-            after=[] if waited_for is None else [waited_for, decoded],
+            after=[waited_for],
             label="final" if transcript.is_final else "partial",
         )
     if turn.ended is not None:

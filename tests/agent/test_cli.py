@@ -37,7 +37,7 @@ BAD_INPUT = {
     "an unknown provider": (["replay", "--llm", "cerebros/llama"], "'cerebros' is not one of: 'cerebras'"),
     "an unknown simulated profile": (
         ["replay", "--llm", "sim/gpu-cloud-7b"],
-        "'gpu-cloud-7b' is not one of: 'gpu-cloud-8b'",
+        "'gpu-cloud-7b' is not one of: 'gpu-cloud-",
     ),
     "an unknown mode": (["replay", "--mode", "eager"], "'eager'"),
     "an unknown mode to compare": (

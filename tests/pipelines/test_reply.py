@@ -78,7 +78,7 @@ def test_the_marks_of_the_first_sentence_are_those_of_its_speech() -> None:
     assert unit.text == "It is ten past three."
     assert (spoken.ms(unit.tts_started_s), spoken.ms(unit.first_pcm_s)) == (150, 180)
     playout = spoken.reply.playout
-    assert [spoken.ms(mark) for mark in (playout.handed_s, playout.started_s, playout.audible_s)] == [180, 180, 200]
+    assert [spoken.ms(mark) for mark in (playout.handed_s, playout.started_s, playout.audible_s)] == [180, 180, 190]
 
 
 def test_the_second_sentence_is_synthesized_while_the_first_plays() -> None:
@@ -102,7 +102,7 @@ def test_playout_never_starves_while_text_is_there(ttfb_ms: float) -> None:
 
 def test_a_gap_in_the_speech_is_counted_as_starvation() -> None:
     spoken = speak(ScriptedLLM(reply="No. Never in my whole life."), ScriptedTTS(ttfb_ms=500))
-    assert spoken.reply.playout.starved_ms == pytest.approx(500 - (20 + 3 * 50))
+    assert spoken.reply.playout.starved_ms == pytest.approx(500 - (10 + 3 * 50))
 
 
 def test_speech_is_synthesized_a_little_ahead_and_no_further() -> None:

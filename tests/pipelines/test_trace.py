@@ -84,7 +84,7 @@ def test_the_stages_are_the_scripted_delays() -> None:
         "llm_first_sentence_ms": 150,
         "llm_tokens_per_s": 100,
         "tts_ttfb_ms": 30,
-        "leading_silence_ms": 20,
+        "leading_silence_ms": 10,
     }
 
 
@@ -115,7 +115,7 @@ def test_a_hidden_llm_shows_0_with_its_real_duration_beside_it() -> None:
     assert (turn["stages"]["llm_ttft_ms"], turn["stages"]["llm_first_sentence_ms"]) == (100, 150)
     assert turn["stages"]["tts_ttfb_ms"] == 30
     assert turn["llm_leg_ms"] == 0
-    assert turn["turn_latency_ms"] == 220
+    assert turn["turn_latency_ms"] == 210
 
 
 def test_a_hidden_decode_shows_0_too() -> None:
@@ -179,7 +179,7 @@ def test_a_turn_that_was_cut_before_it_sounded_has_no_latency() -> None:
 def test_a_turn_that_was_cut_after_it_sounded_keeps_its_latency() -> None:
     spoken = dialogue(("One.", CLIP, None), ("Two.", CLIP, 300))
     first = documents(converse(Stages(), spoken))[0]
-    assert (first["outcome"], first["turn_latency_ms"]) == ("interrupted", 310)
+    assert (first["outcome"], first["turn_latency_ms"]) == ("interrupted", 300)
 
 
 def test_an_answer_that_cuts_into_the_users_words_has_no_latency() -> None:
@@ -314,4 +314,4 @@ def test_an_answer_that_came_all_at_once_has_no_speed() -> None:
 def test_starved_playout_is_told() -> None:
     assert document(Stages())["starved_ms"] == 0
     slow = Stages(llm=ScriptedLLM(reply="No. Never in my whole life."), tts=ScriptedTTS(ttfb_ms=500))
-    assert document(slow)["starved_ms"] == 330
+    assert document(slow)["starved_ms"] == 340

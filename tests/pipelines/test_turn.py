@@ -54,7 +54,7 @@ def test_sequential_waits_for_the_end_the_words_the_whole_reply_and_the_whole_sp
         (TTFT, 100),
         (SENTENCE, whole_reply_ms),
         (TTS, 30),
-        (LEADING, 20),
+        (LEADING, 10),
     ]
 
 
@@ -71,7 +71,7 @@ def test_streaming_starts_at_the_end_of_the_turn_and_speaks_after_the_first_sent
         (TTFT, 100),
         (SENTENCE, first_sentence_ms),
         (TTS, 30),
-        (LEADING, 20),
+        (LEADING, 10),
     ]
 
 
@@ -82,11 +82,11 @@ def test_streaming_waits_for_a_late_transcript() -> None:
 
 def test_speculation_on_the_final_transcript_hides_behind_the_endpointing_delay() -> None:
     noticed_ms = 70  # two silent windows, seen at the end of a frame
-    assert path(Stages()) == [(ENDPOINT, noticed_ms), (STT, 40), (TTFT, 100), (SENTENCE, 50), (TTS, 30), (LEADING, 20)]
+    assert path(Stages()) == [(ENDPOINT, noticed_ms), (STT, 40), (TTFT, 100), (SENTENCE, 50), (TTS, 30), (LEADING, 10)]
 
 
 def test_speculation_on_a_stable_partial_leaves_nothing_but_the_endpointing_delay() -> None:
-    assert path(Stages(stt=ScriptedSTT(partials=PARTIAL))) == [(ENDPOINT, 200), (LEADING, 20)]
+    assert path(Stages(stt=ScriptedSTT(partials=PARTIAL))) == [(ENDPOINT, 200), (LEADING, 10)]
 
 
 def test_a_slow_llm_asked_while_the_user_speaks_is_on_the_critical_path_from_the_end_of_speech_on() -> None:
@@ -98,9 +98,9 @@ def test_a_slow_llm_asked_while_the_user_speaks_is_on_the_critical_path_from_the
 @pytest.mark.parametrize("mode", list(Mode))
 def test_the_latency_grows_with_the_llm_but_for_what_is_hidden(mode: Mode, ttft_ms: float) -> None:
     stages = Stages(mode, llm=ScriptedLLM(ttft_ms=ttft_ms))
-    without_llm_ms = {Mode.SEQUENTIAL: 760, Mode.STREAMING: 300, Mode.SPECULATIVE: 210}[mode]
-    # Until the commit 200 ms after the speech, a speculated answer is silent; 20 ms of it are its leading silence.
-    expected_ms = max(without_llm_ms + ttft_ms, 220 if mode is Mode.SPECULATIVE else 0)
+    without_llm_ms = {Mode.SEQUENTIAL: 750, Mode.STREAMING: 290, Mode.SPECULATIVE: 200}[mode]
+    # Until the commit 200 ms after the speech, a speculated answer is silent; 10 ms of it are its leading silence.
+    expected_ms = max(without_llm_ms + ttft_ms, 210 if mode is Mode.SPECULATIVE else 0)
     assert only(converse(stages)).trace.turn_latency_ms == pytest.approx(expected_ms)
 
 
