@@ -17,6 +17,7 @@ from pipelines.playout import AudioOutput
 from pipelines.session import Observer, Session, SessionEvent, TurnBegan, TurnFinished
 from pipelines.trace import TurnTrace, trace_turn
 from pipelines.turn import Turn
+from pipelines.vad import WINDOW_SAMPLES
 
 FRAME_SAMPLES = SAMPLE_RATE_HZ // 100
 _AHEAD_S = 2.0  # speech waiting in the output: more than any stall of the synthesizer, little enough to bound memory
@@ -102,12 +103,16 @@ class ReplayedTurn:
 
 @dataclass(frozen=True, slots=True)
 class Replayed:
-    """A recording, replayed: its turns, and both sides of the conversation on one timeline at 16 kHz."""
+    """A recording, replayed: its turns, and both sides of the conversation on one timeline at 16 kHz.
+
+    `epoch_s` is the process time at which that timeline begins.
+    """
 
     recording: Recording
     turns: tuple[ReplayedTurn, ...]
     user: Pcm
     agent: Pcm
+    epoch_s: float
 
     def two_tracks(self) -> Pcm:
         """Shape (samples, 2): left the user as fed, right the agent as played."""
@@ -137,16 +142,19 @@ class Replay:
         session = build_session(output, self._observe)
         await session.run(self._frames())
         turns = [self._judge(clip, finished) for clip in self._clips for finished in clip.finished]
-        return Replayed(self._recording, tuple(turns), np.concatenate(self._fed), output.track())
+        return Replayed(self._recording, tuple(turns), np.concatenate(self._fed), output.track(), self._epoch_s)
 
     def _observe(self, event: SessionEvent) -> None:
         match event:
             case TurnBegan(turn):
                 self._active = turn
             case TurnFinished(turn):
-                begun = [c for c in self._clips if c.fed_at is not None and c.fed_at <= turn.utterance.started_samples]
+                # The voice activity's onset is the start of a window, so it may lie before that of the speech.
+                onset = turn.utterance.started_samples + WINDOW_SAMPLES
+                begun = [c for c in self._clips if c.fed_at is not None and c.fed_at < onset]
                 (begun or self._clips)[-1 if begun else 0].finished.append(event)
-                self._active = None
+                if self._active is turn:  # a turn that was cut may finish after the next one has begun
+                    self._active = None
                 self._quiet_since_s = self._clock()
             case _:
                 pass

@@ -33,11 +33,17 @@ def turn_documents(replayed: Replayed, rig: Rig, llm: str, mode: Mode) -> list[D
     names = {"mode": mode.value, "llm": llm, "simulated": rig.models[llm].endpoint.simulated}
     engines = {"stt": rig.stt.name, "tts": rig.tts.name}
     about: Document = {"recording": recording.name, "kind": recording.kind, "seen_voice": recording.seen_voice}
-    said = _scored([(turn, turn_document(turn.trace, model)) for turn in replayed.turns], recording.labelled)
+    said = _scored([(turn, _placed(turn, replayed, model)) for turn in replayed.turns], recording.labelled)
     if not said:
         unscored = {"reference": None, "scored_transcript": None, "wer": None, "false_cut_in": False}
-        said = [{**_nobody_spoke(model), **unscored}]
+        said = [{"speech_end_s": None, **_nobody_spoke(model), **unscored}]
     return [{**about, **names, **engines, **document, "labelled": recording.labelled} for document in said]
+
+
+def _placed(turn: ReplayedTurn, replayed: Replayed, model: Model) -> Document:
+    """The turn's document, with the end of its speech in seconds of the two-track WAV: its times count from there."""
+    speech_end_s = round(turn.trace.origin_s - replayed.epoch_s, 4)
+    return {"speech_end_s": speech_end_s, **turn_document(turn.trace, model)}
 
 
 def _nobody_spoke(model: Model) -> Document:

@@ -25,14 +25,18 @@ def level_dbfs(pcm: Pcm) -> float:
 
 
 def first_audible_sample(pcm: Pcm, sample_rate_hz: int) -> int | None:
-    """Index of the start of the first 5 ms window whose RMS level exceeds `AUDIBLE_DBFS`; None if there is none."""
-    window = sample_rate_hz * _LEVEL_WINDOW_MS // 1000
-    whole = len(pcm) // window * window
-    if not whole:
+    """The first millisecond louder than `AUDIBLE_DBFS` among the first 5 ms that are, taken together; else None."""
+    step = sample_rate_hz // 1_000
+    energy = np.square(to_float(pcm[: len(pcm) // step * step])).reshape(-1, step).sum(axis=1)
+    if len(energy) < _LEVEL_WINDOW_MS:
         return None
-    power = np.mean(np.square(to_float(pcm[:whole]).reshape(-1, window)), axis=1)
-    loud = np.flatnonzero(power > 10 ** (AUDIBLE_DBFS / 10))
-    return int(loud[0]) * window if len(loud) else None
+    audible = step * 10 ** (AUDIBLE_DBFS / 10)
+    windows = np.convolve(energy, np.ones(_LEVEL_WINDOW_MS), "valid") / _LEVEL_WINDOW_MS
+    loud = np.flatnonzero(windows > audible)
+    if not len(loud):
+        return None
+    # The window that is first to be loud reaches up to 4 ms back into the silence.
+    return int(loud[0] + np.flatnonzero(energy[loud[0] :] > audible)[0]) * step
 
 
 def resample(pcm: Pcm, from_hz: int, to_hz: int) -> Pcm:

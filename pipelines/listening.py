@@ -239,6 +239,7 @@ class Listener:
         self._open.utterance.tell(HearingFailed(error))
         if self._open.recogniser is not None:
             self._open.recogniser.cancel()  # it may hang, and would keep the session from ending
+        self._open.heard.close()  # a recogniser that is cancelled before it began closes nothing
         self._close()
 
     def _end_if_over(self, recognisers: TaskGroup) -> None:

@@ -310,9 +310,9 @@ class Reply:
         end_s = start_s + len(piece.pcm) / output.sample_rate_hz
         if playout.started_s is None:
             playout.started_s = start_s
-        audible = first_audible_sample(piece.pcm, output.sample_rate_hz)
-        if playout.audible_s is None and audible is not None:
-            playout.audible_s = start_s + audible / output.sample_rate_hz
+        if playout.audible_s is None:
+            audible = first_audible_sample(piece.pcm, output.sample_rate_hz)
+            playout.audible_s = None if audible is None else start_s + audible / output.sample_rate_hz
         playout.add(piece.unit.text, start_s, end_s)
 
     def _fall_silent(self) -> None:

@@ -43,6 +43,10 @@ def now() -> float:
     return asyncio.get_running_loop().time()
 
 
+async def forever() -> None:
+    await asyncio.Event().wait()
+
+
 def ms(milliseconds: float) -> int:
     """Milliseconds as samples."""
     return round(milliseconds * SAMPLE_RATE_HZ / 1_000)
@@ -93,7 +97,8 @@ def loudness(window: Pcm) -> float:
 class ScriptedSTT:
     """`finals`: the text at each pause, beginning anew with each turn; `turns` overrides them turn by turn.
 
-    `partials`: (ms of audio heard, text, is it all stable?). `errors` are raised instead of a turn's final transcript.
+    `partials`: (ms of audio heard, text, is it all stable?). `errors` are raised instead of a turn's final transcript;
+    turns whose number is in `hanging` never get one.
     """
 
     finals: Sequence[str] = ("What time is it?",)
@@ -101,6 +106,7 @@ class ScriptedSTT:
     final_ms: float = 40
     turns: Sequence[Sequence[str]] = ()
     errors: Sequence[Exception | None] = ()
+    hanging: Sequence[int] = ()
     began: int = 0
     heard: list[list[Heard]] = field(default_factory=list)
     name: str = "scripted"
@@ -122,6 +128,8 @@ class ScriptedSTT:
                 case SpeechStopped(at_samples):
                     if error is not None:
                         raise error
+                    if number in self.hanging:
+                        await forever()
                     started_s = now()
                     await asyncio.sleep(self.final_ms / 1_000)
                     text = finals[min(pauses, len(finals) - 1)]
@@ -136,7 +144,7 @@ class ScriptedLLM:
     """Writes `reply` word by word; notes each request's messages, and how many were completed or cancelled.
 
     By the number of the request: `errors` are raised after `words_before_error` words, `events` are sent instead of the
-    reply, and `replies` are its other texts.
+    reply, and `replies` are its other texts. A request that is cancelled takes `closing_ms` to close.
     """
 
     ttft_ms: float = 100
@@ -146,6 +154,7 @@ class ScriptedLLM:
     errors: Sequence[Exception | None] = ()
     words_before_error: int = 0
     events: Sequence[Sequence[ChatEvent]] = ()
+    closing_ms: float = 0
     requests: list[list[ChatMessage]] = field(default_factory=list)
     completed: int = 0
     cancelled: int = 0
@@ -173,6 +182,8 @@ class ScriptedLLM:
             self.completed += 1
         except (asyncio.CancelledError, GeneratorExit):
             self.cancelled += 1
+            if self.closing_ms:
+                await asyncio.sleep(self.closing_ms / 1_000)
             raise
 
     async def warm_up(self) -> None: ...
@@ -182,15 +193,17 @@ class ScriptedLLM:
 
 @dataclass
 class ScriptedTTS:
-    """Speaks 50 ms a letter after `ttfb_ms`, beginning with `lead_ms` of silence; notes what it was asked to say.
+    """Speaks `letter_ms` a letter after `ttfb_ms`, beginning with `lead_ms` of silence; notes what it was asked to say.
 
-    What is `silent` has no sound at all.
+    What is `silent` has no sound at all, and what is `hanging` never comes.
     """
 
     ttfb_ms: float = 30
     lead_ms: float = 20
+    letter_ms: float = 50
     errors: Sequence[Exception | None] = ()
     silent: Sequence[str] = ()
+    hanging: Sequence[str] = ()
     said: list[str] = field(default_factory=list)
     cancelled: int = 0
     name: str = "scripted"
@@ -201,13 +214,15 @@ class ScriptedTTS:
         self.said.append(text)
         try:
             await asyncio.sleep(self.ttfb_ms / 1_000)
+            if text in self.hanging:
+                await forever()
         except asyncio.CancelledError:
             self.cancelled += 1
             raise
         if number < len(self.errors) and (error := self.errors[number]):
             raise error
         if text not in self.silent:
-            yield np.concatenate([silence(self.lead_ms), voice(50 * len(text))])
+            yield np.concatenate([silence(self.lead_ms), voice(self.letter_ms * len(text))])
 
 
 @dataclass

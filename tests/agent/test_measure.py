@@ -1,5 +1,6 @@
 import asyncio
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -47,9 +48,11 @@ def test_a_folder_that_cannot_be_written_is_refused_before_anything_is_loaded(tm
 
 @pytest.fixture(scope="module")
 def measured(tmp_path_factory: pytest.TempPathFactory) -> tuple[Measured, Path]:
-    """Three shipped recordings through the real engines and a real HTTP stream; one has no speech."""
+    """Three shipped recordings through the real engines and a real HTTP stream; one, cut to a second, has no speech."""
     out = tmp_path_factory.mktemp("out")
-    recordings = [r for r in shipped() if r.name in ("time_in_tokyo", "yes", "silence")]
+    (silent,) = shipped("silence")
+    spoken = [r for r in shipped("question_short", "one_word") if r.name in ("time_in_tokyo", "yes")]
+    recordings = [*spoken, replace(silent, pcm=silent.pcm[:16_000])]
     return asyncio.run(measure(of(recordings, out=out / "run", trace=out / "alone.jsonl"), QUIET)), out
 
 

@@ -11,6 +11,7 @@ from pipelines.turn import Mode, Outcome
 from tests.scripted import (
     ScriptedLLM,
     ScriptedSTT,
+    ScriptedTTS,
     Stages,
     converse,
     dialogue,
@@ -114,6 +115,14 @@ def test_a_barge_in_on_an_answer_that_is_over_waits_its_turn() -> None:
     assert [turn.trace.finished.outcome for turn in replayed.turns] == [Outcome.COMPLETED] * 2
 
 
+def test_a_turn_that_is_slow_to_be_cut_does_not_end_the_wait_for_the_answer_to_the_next() -> None:
+    llm = ScriptedLLM(replies=("One two three. " * 20, "A long answer.", "Yes."), tokens_per_s=10, closing_ms=3_000)
+    stages = Stages(llm=llm, tts=ScriptedTTS(letter_ms=500))
+    replayed = converse(stages, dialogue(("One?", CLIP, None), ("Two?", CLIP, 700), ("Three?", CLIP, None)))
+    outcomes = [turn.trace.finished.outcome for turn in replayed.turns]
+    assert outcomes == [Outcome.INTERRUPTED, Outcome.COMPLETED, Outcome.COMPLETED]
+
+
 def test_a_turn_that_is_not_heard_is_waited_for_with_patience_and_then_left_behind() -> None:
     quiet = np.concatenate([silence(320), np.full(ms(640), 500, np.int16), silence(96)])
     replayed = converse(Stages(), dialogue(("Pardon?", quiet, None), ("Two?", CLIP, None)))
@@ -174,6 +183,15 @@ def test_each_turn_of_a_dialogue_gets_its_label() -> None:
     stages = Stages(llm=ScriptedLLM(reply="Yes."))
     replayed = converse(stages, dialogue(("One?", CLIP, None), ("Two?", CLIP, None)))
     assert [label_of(turn) for turn in replayed.turns] == ["One?", "Two?"]
+
+
+@pytest.mark.parametrize("reply", ["Yes.", "Yes!!", "Yes!!!", "No, no.", "No, never."])
+def test_a_clip_that_begins_with_its_first_word_gets_its_label(reply: str) -> None:
+    """The voice activity hears in windows, so its onset may lie before the clip was fed."""
+    stages = Stages(llm=ScriptedLLM(reply=reply))
+    replayed = converse(stages, dialogue(("One?", voice(640), None), ("Two?", voice(640), None)))
+    assert [label_of(turn) for turn in replayed.turns] == ["One?", "Two?"]
+    assert by_trace(replayed) == pytest.approx(by_ear(replayed), abs=1)
 
 
 def label_of(turn: ReplayedTurn) -> str | None:

@@ -147,6 +147,16 @@ def test_the_shares_of_a_row_sum_to_its_mean_latency() -> None:
     assert (row["p50_ms"], row["n"]) == (200, 3)
 
 
+def test_the_shares_of_a_row_are_in_the_order_of_a_turn() -> None:
+    """Whichever turn came first, and whatever it had on its path."""
+
+    def through(*stages: str) -> dict[str, Any]:
+        return turn(critical_path=[{"stage": stage, "ms": 10.0} for stage in stages])
+
+    (row,) = rows([through("llm_ttft", "tts"), through("endpoint", "llm_ttft", "output"), through("stt", "tts")], FAST)
+    assert list(row["shares_ms"]) == ["endpoint", "stt", "llm_ttft", "tts", "output"]
+
+
 def test_a_row_has_the_fields_of_the_contract() -> None:
     (row,) = rows([turn()], FAST)
     assert set(row) >= {"llm", "mode", "p50_ms", "p95_ms", "n", "shares_ms", "delta_ms", "ci95_ms"}

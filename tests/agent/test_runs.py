@@ -102,6 +102,12 @@ def test_a_recording_without_speech_has_one_document_with_every_field() -> None:
     assert (turn["turn_latency_ms"], turn["wer"], turn["reference"], turn["error"]) == (None,) * 4
 
 
+def test_a_turn_says_where_in_the_two_tracks_its_speech_ends() -> None:
+    late = recording(silence(700), voice(1_600), silence(100))
+    (turn,) = run(run_jobs(scripted_rig(), [Job(late, LLM, Mode.STREAMING)], 1, ignore)).turns
+    assert turn["speech_end_s"] == 2.3
+
+
 def test_the_fields_of_a_turn_do_not_depend_on_its_outcome() -> None:
     nobody = Job(recording(silence(500)), LLM, Mode.STREAMING)
     answered, silent = run(run_jobs(scripted_rig(), [*jobs("one"), nobody], 1, ignore)).turns

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from agent.config import load_config
 from agent.trace_file import TraceFile, session_line
 from pipelines.errors import InputError
 from tests.agent.scripted_rig import LLM, scripted_rig
@@ -97,7 +98,7 @@ def test_the_session_line_tells_version_config_machine_and_engines() -> None:
     assert set(line) >= {"type", "version", "quickturn", "config", "machine", "engines", "simulated"}
     assert line["type"] == "session"
     assert line["engines"] == {"stt": "scripted", "tts": "scripted", "vad": "silero-v6", "llm": [LLM]}
-    assert line["config"]["endpointing"]["complete_ms"] == 180
+    assert line["config"]["endpointing"]["complete_ms"] == load_config().endpointing.complete_ms
     assert line["simulated"] is True
 
 

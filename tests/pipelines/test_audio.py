@@ -28,10 +28,19 @@ def test_level_is_relative_to_a_full_scale_square_wave(pcm: Pcm, level: float) -
 
 
 @pytest.mark.parametrize("rate_hz", [8_000, 16_000, 48_000])
-def test_the_first_audible_sample_is_the_start_of_its_window_of_5_ms(rate_hz: int) -> None:
-    window = rate_hz // 200
-    pcm = np.concatenate([np.zeros(10 * window + 1, np.int16), square(3_000, 10 * window)])
-    assert first_audible_sample(pcm, rate_hz) == 10 * window
+@pytest.mark.parametrize("onset_ms", [0, 1, 4, 5, 47, 50])
+def test_the_first_audible_sample_is_known_to_the_millisecond(rate_hz: int, onset_ms: int) -> None:
+    step = rate_hz // 1_000
+    pcm = np.concatenate([np.zeros(onset_ms * step, np.int16), square(3_000, 20 * step)])
+    assert first_audible_sample(pcm, rate_hz) == onset_ms * step
+    late = np.concatenate([np.zeros(1, np.int16), pcm])
+    assert first_audible_sample(late, rate_hz) == onset_ms * step
+
+
+def test_a_sound_that_swells_is_audible_from_the_millisecond_that_is_loud_enough() -> None:
+    loudness = np.linspace(0, 1_000, 1_600)  # in 100 ms; -50 dBFS is 104
+    pcm = (square(1, 1_600) * loudness).astype(np.int16)
+    assert first_audible_sample(pcm, SAMPLE_RATE_HZ) == 10 * 16
 
 
 @pytest.mark.parametrize(("dbfs", "audible"), [(-49.0, True), (-51.0, False)])

@@ -270,6 +270,42 @@ def test_a_recogniser_that_stops_listening_fails_the_utterance_and_not_the_ear()
     assert errors == ["speech to text 'quitting' ended before the turn did"] * 2
 
 
+@pytest.mark.parametrize("sequential", [False, True])
+def test_a_recogniser_that_hangs_fails_the_utterance_in_time_and_hears_the_next(sequential: bool) -> None:
+    stt = ScriptedSTT(hanging=(0,), name="whisper")
+    ear = listen(stt, LEAD, SPEECH, silence(11_000), SPEECH, silence(1_000), sequential=sequential)
+    failed, fine = ear.told
+    assert isinstance(failed.last, HearingFailed)
+    assert isinstance(failed.last.error, StageError)
+    assert str(failed.last.error) == "speech to text 'whisper' gave no final transcript within 10 s"
+    assert failed.last_ms == END_MS + 10_000
+    assert isinstance(fine.last, TurnEnded)
+
+
+def test_a_recogniser_that_is_late_but_in_time_is_waited_for() -> None:
+    (told,) = listen(ScriptedSTT(final_ms=9_000), LEAD, SPEECH, silence(11_000)).told
+    assert isinstance(told.last, TurnEnded)
+
+
+def test_a_recogniser_has_its_time_after_the_last_pause() -> None:
+    """Decodes run one after the other: the second comes 12 s after the first pause, but 9 s after the last one."""
+    stt = ScriptedSTT(("tell me about the", "Tell me about the sea."), final_ms=6_000)
+    (told,) = listen(stt, LEAD, SPEECH, silence(1_344), SPEECH, silence(9_900)).told
+    assert isinstance(told.last, TurnEnded)
+
+
+@pytest.mark.parametrize("sequential", [False, True])
+def test_a_recogniser_that_hangs_does_not_keep_the_ear_from_ending(sequential: bool) -> None:
+    (told,) = listen(ScriptedSTT(hanging=(0,)), LEAD, SPEECH, silence(1_000), sequential=sequential).told
+    assert isinstance(told.last, HearingFailed)
+    assert str(told.last.error) == "the audio ended before the turn did"
+
+
+def test_audio_that_ends_as_the_sequential_decode_begins_leaves_nothing_open() -> None:
+    (told,) = listen(ScriptedSTT(), LEAD, SPEECH, silence(600), sequential=True).told
+    assert isinstance(told.last, HearingFailed)
+
+
 def test_audio_that_ends_in_the_middle_of_speech_fails_the_utterance() -> None:
     (told,) = listen(ScriptedSTT(), LEAD, SPEECH).told
     assert isinstance(told.last, HearingFailed)
@@ -279,6 +315,23 @@ def test_audio_that_ends_in_the_middle_of_speech_fails_the_utterance() -> None:
 def test_audio_that_ends_in_the_last_silence_fails_the_utterance() -> None:
     (told,) = listen(ScriptedSTT(), LEAD, SPEECH, silence(150)).told
     assert isinstance(told.last, HearingFailed)
+
+
+def test_a_turn_that_lags_loses_the_oldest_transcripts_and_never_the_end() -> None:
+    texts = [str(number) for number in range(1_000)]
+
+    async def main() -> list[Update]:
+        utterance = Utterance(0)
+        transcripts = [Transcript(text, "", False, 0, 0.0, 0.0) for text in texts]
+        for transcript in transcripts:
+            utterance.tell(transcript)
+        utterance.tell(TurnEnded(transcripts[-1], 0.0, 0.0, 0.0))
+        return [update async for update in utterance]
+
+    *kept, last = run(main())
+    assert isinstance(last, TurnEnded)
+    assert len(kept) == 255
+    assert [update.text for update in kept if isinstance(update, Transcript)] == texts[-255:]
 
 
 def test_nobody_need_listen_to_an_utterance() -> None:

@@ -11,7 +11,7 @@ from pipelines.errors import LLMError, LLMFault, StageError
 from pipelines.events import ChatEvent, ChatMessage, Pcm, ReasoningDelta, TextDelta, ToolCall, ToolSpec, Usage
 from pipelines.reply import Reply, ReplySettings, Voice
 from pipelines.tools import Tool
-from tests.scripted import ScriptedLLM, ScriptedTTS, now, voice
+from tests.scripted import ScriptedLLM, ScriptedTTS, now, silence, voice
 from tests.virtual_time import run
 
 MESSAGES = [ChatMessage("system", "Be brief."), ChatMessage("user", "What time is it?")]
@@ -132,9 +132,9 @@ def test_a_clause_is_enough_for_the_first_unit_where_the_settings_say_so() -> No
 
 
 def test_speech_at_another_rate_is_resampled_for_the_output() -> None:
-    spoken = speak(ScriptedLLM(reply="Yes."), ScriptedTTS(sample_rate_hz=8_000))
+    spoken = speak(ScriptedLLM(reply="Yes."), ScriptedTTS(lead_ms=0, sample_rate_hz=8_000))
     (unit,) = spoken.reply.playout.played
-    samples = 320 + 16 * 50 * len("Yes.")  # what the double makes, whatever its rate
+    samples = 16 * 50 * len("Yes.")  # what the double makes, whatever its rate
     assert unit.end_s - unit.start_s == pytest.approx(samples / 8_000)
 
 
@@ -155,6 +155,73 @@ def test_a_reply_that_is_not_streamed_waits_for_all_of_its_speech() -> None:
 def test_a_reply_ends_when_its_last_sample_has_sounded(streamed: bool) -> None:
     spoken = speak(streamed=streamed)
     assert spoken.ended_s == pytest.approx(spoken.reply.playout.played[-1].end_s)
+
+
+# ---------------------------------------------------------------- leading silence
+
+
+@dataclass
+class InPieces(ScriptedTTS):
+    """Speaks any text as these pieces, each 100 ms after the one before."""
+
+    pieces: Sequence[Pcm] = ()
+
+    async def synthesize(self, text: str) -> AsyncGenerator[Pcm]:
+        for pcm in self.pieces:
+            await asyncio.sleep(0.1)
+            yield pcm
+
+
+def sounds(spoken: Spoken) -> list[tuple[float, float]]:
+    """When each stretch of sound begins and ends on the track of the output, in ms after playout began."""
+    assert spoken.reply.playout.started_s is not None
+    began = round((spoken.reply.playout.started_s - spoken.began_s) * 16_000)
+    edges = np.flatnonzero(np.diff(np.pad(spoken.output.track()[began:], 1)))
+    return [(start / 16, end / 16) for start, end in edges.reshape(-1, 2).tolist()]
+
+
+@pytest.mark.parametrize(("lead_ms", "kept_ms"), [(0, 0), (5, 5), (10, 10), (15, 10), (20, 10), (500, 10)])
+def test_of_the_silence_before_the_first_word_10_ms_are_kept(lead_ms: float, kept_ms: float) -> None:
+    spoken = speak(ScriptedLLM(reply="Yes."), ScriptedTTS(lead_ms=lead_ms))
+    assert sounds(spoken) == [(kept_ms, kept_ms + 50 * len("Yes."))]
+    playout = spoken.reply.playout
+    assert playout.audible_s == pytest.approx((playout.started_s or 0) + kept_ms / 1_000)
+
+
+@pytest.mark.parametrize("rate_hz", [8_000, 22_050, 48_000])
+def test_the_silence_is_trimmed_at_any_rate_of_the_synthesizer(rate_hz: int) -> None:
+    pcm = np.concatenate([np.zeros(rate_hz // 2, np.int16), np.full(rate_hz, 8_000, np.int16)])
+    spoken = speak(ScriptedLLM(reply="Yes."), InPieces(pieces=[pcm], sample_rate_hz=rate_hz))
+    (unit,) = spoken.reply.playout.played
+    # Resampled, the onset rings a little ahead of itself: at most one window of the audibility measure.
+    assert 1_010 <= round((unit.end_s - unit.start_s) * 1_000, 3) <= 1_015
+
+
+def test_the_silence_before_a_later_sentence_is_its_prosody_and_stays() -> None:
+    spoken = speak(ScriptedLLM(reply="One. Two."), ScriptedTTS(lead_ms=300))
+    assert sounds(spoken) == [(10, 210), (510, 710)]
+
+
+def test_the_silence_before_the_speech_of_a_reply_that_is_not_streamed_is_trimmed_too() -> None:
+    spoken = speak(ScriptedLLM(reply="One. Two."), ScriptedTTS(lead_ms=300), streamed=False)
+    assert sounds(spoken) == [(10, 10 + 50 * len("One. Two."))]
+
+
+def test_pieces_without_anything_audible_before_the_first_audible_one_are_dropped() -> None:
+    spoken = speak(ScriptedLLM(reply="Yes."), InPieces(pieces=[silence(200), silence(200), voice(100), silence(200)]))
+    assert sounds(spoken) == [(0, 100)]
+    (unit,) = spoken.reply.units
+    assert spoken.ms(unit.first_pcm_s) == spoken.ms(spoken.reply.playout.started_s) == 100 + 10 + 300
+
+
+def test_silence_between_words_stays() -> None:
+    spoken = speak(ScriptedLLM(reply="Yes."), InPieces(pieces=[voice(150), silence(200), voice(100)]))
+    assert sounds(spoken) == [(0, 150), (350, 450)]
+
+
+def test_speech_that_is_silent_throughout_is_skipped() -> None:
+    spoken = speak(ScriptedLLM(reply="Yes."), InPieces(pieces=[silence(200), silence(200)]))
+    assert (spoken.heard, spoken.reply.units, spoken.reply.error) == ([], [], None)
 
 
 # ---------------------------------------------------------------- nothing to say
@@ -234,6 +301,33 @@ def test_a_fault_of_the_synthesizer_ends_the_answer_in_silence() -> None:
     spoken = speak(tts=ScriptedTTS(errors=(None, StageError("hoarse"))))
     assert str(spoken.reply.error) == "hoarse"
     assert spoken.heard == ["It is ten past three."]
+
+
+def test_a_synthesizer_that_hangs_fails_the_answer_in_time() -> None:
+    tts = ScriptedTTS(ttfb_ms=0, hanging=("Anything else?",))
+    spoken = speak(tts=tts, settings=ReplySettings(tts_timeout_s=3))
+    assert isinstance(spoken.reply.error, StageError)
+    assert str(spoken.reply.error) == "no speech within 3 s (reply.tts_timeout_s)"
+    assert spoken.heard == ["It is ten past three."]
+    assert tts.cancelled == 1
+    asked_ms = 160  # the last word is written
+    assert spoken.ms(spoken.ended_s) == asked_ms + 3_000
+
+
+def test_a_synthesizer_is_given_its_time_for_each_piece_anew() -> None:
+    spoken = speak(
+        ScriptedLLM(reply="Yes."), InPieces(pieces=[voice(50)] * 5), settings=ReplySettings(tts_timeout_s=0.15)
+    )
+    assert spoken.reply.error is None
+    assert len(sounds(spoken)) == 5
+
+
+def test_an_output_that_is_full_costs_the_synthesizer_no_time() -> None:
+    """More speech is ready than the output queues: what waits then is not the synthesizer."""
+    llm = ScriptedLLM(reply=" ".join(["This is a long sentence."] * 5))
+    spoken = speak(llm, settings=ReplySettings(tts_timeout_s=0.1))
+    assert spoken.reply.error is None
+    assert len(spoken.heard) == 5
 
 
 def test_a_fault_of_the_synthesizer_stops_the_request() -> None:

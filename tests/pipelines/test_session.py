@@ -3,6 +3,7 @@ import gc
 import warnings
 from collections.abc import AsyncGenerator
 
+import numpy as np
 import pytest
 
 from agent.replay import Replayed, VirtualOutput
@@ -21,8 +22,10 @@ from tests.scripted import (
     converse,
     dialogue,
     microphone,
+    ms,
     now,
     question,
+    recording,
     silence,
     voice,
 )
@@ -158,6 +161,33 @@ def test_an_apology_that_cannot_be_spoken_does_not_hide_the_fault() -> None:
     assert str(errors(replayed)[0]) == "deaf"
 
 
+@pytest.mark.parametrize("mode", list(Mode))
+def test_a_recogniser_that_hangs_is_apologised_for_and_the_next_turn_completes(mode: Mode) -> None:
+    stages = Stages(mode, stt=ScriptedSTT(hanging=(0,)))
+    replayed = converse(stages, TWO)
+    assert outcomes(replayed) == [Outcome.FAILED, Outcome.COMPLETED]
+    assert str(errors(replayed)[0]) == "speech to text 'scripted' gave no final transcript within 10 s"
+    assert stages.tts.said[0] == "Sorry."
+    assert stages.history == [("user", FIRST), ("assistant", REPLY)]
+
+
+@pytest.mark.parametrize("mode", list(Mode))
+def test_a_synthesizer_that_hangs_fails_the_turn_and_the_next_completes(mode: Mode) -> None:
+    llm = ScriptedLLM(replies=("Noon.", "Nine."))
+    stages = two_turns(mode=mode, llm=llm, tts=ScriptedTTS(hanging=("Noon.",)))
+    replayed = converse(stages, TWO)
+    assert outcomes(replayed) == [Outcome.FAILED, Outcome.COMPLETED]
+    assert str(errors(replayed)[0]) == "no speech within 10 s (reply.tts_timeout_s)"
+    assert stages.history == [("user", f"{FIRST} {SECOND}"), ("assistant", "Nine.")]
+
+
+def test_an_apology_that_hangs_does_not_hold_up_the_conversation() -> None:
+    stages = Stages(stt=ScriptedSTT(errors=(StageError("deaf"),)), tts=ScriptedTTS(hanging=("Sorry.",)))
+    replayed = converse(stages, TWO)
+    assert outcomes(replayed) == [Outcome.FAILED, Outcome.COMPLETED]
+    assert str(errors(replayed)[0]) == "deaf"
+
+
 class LooseCable:
     """An output whose first sound is lost to a fault of the device."""
 
@@ -261,6 +291,42 @@ def test_a_barge_in_on_a_long_sentence_is_answered_at_once() -> None:
     stages = two_turns(llm=ScriptedLLM(reply=" ".join(["This is a long sentence that never seems to end."] * 5)))
     finished = barging_in(stages, 1_100).turns[0].trace.finished
     assert finished.heard == "This is a long sentence"
+
+
+@pytest.mark.parametrize("closing_ms", [0, 3_000])
+def test_a_connection_that_is_slow_to_close_delays_neither_the_silence_nor_the_next_answer(closing_ms: float) -> None:
+    """The cut answer is over at once, its turn only after the next answer has begun: of that nothing may be lost."""
+    long = "One two three. " * 20
+    stages = two_turns(llm=ScriptedLLM(replies=(long, "Four."), tokens_per_s=10, closing_ms=closing_ms))
+    stages.tts.letter_ms = 500
+    replayed = barging_in(stages, 700)
+    first, second = (turn.trace.finished for turn in replayed.turns)
+    assert (first.outcome, second.outcome) == (Outcome.INTERRUPTED, Outcome.COMPLETED)
+    assert first.cut_s is not None
+    assert first.cut_s - 1_000 == pytest.approx(second.turn.utterance.started_samples / 16_000 + 0.1, abs=0.03)
+    cut = round((first.cut_s - 1_000) * 16_000)
+    assert second.turn.answer is not None
+    (four,) = second.turn.answer.reply.playout.played
+    start, end = (round((at_s - 1_000) * 16_000) for at_s in (four.start_s, four.end_s))
+    assert not replayed.agent[cut:start].any()
+    assert np.count_nonzero(replayed.agent[start:end]) == ms(500 * len("Four."))
+    assert len(replayed.agent) == end
+
+
+@pytest.mark.parametrize("after_ms", [0, 100])
+def test_an_apology_can_be_barged_in_on(after_ms: int) -> None:
+    stages = Stages(stt=ScriptedSTT(errors=(StageError("deaf"),)))
+    stages.tts.letter_ms = 500
+    replayed = converse(stages, recording(CLIP, silence(500 + after_ms), CLIP))
+    assert outcomes(replayed) == [Outcome.INTERRUPTED, Outcome.COMPLETED]
+    first, second = (turn.trace.finished for turn in replayed.turns)
+    assert first.cut_s is not None
+    assert second.turn.answer is not None
+    cut, answered = (
+        round((at_s - 1_000) * 16_000) for at_s in (first.cut_s, second.turn.answer.reply.playout.played[0].start_s)
+    )
+    assert replayed.agent[:cut].any()
+    assert not replayed.agent[cut:answered].any()
 
 
 # ---------------------------------------------------------------- cancelled anywhere

@@ -276,6 +276,25 @@ def test_a_guess_that_failed_is_asked_again_at_the_commit(words_before_error: in
     assert not finished.turn.hit
 
 
+def test_a_guess_that_failed_is_not_asked_again_before_the_commit() -> None:
+    """A provider in trouble gets no burst of requests, however many transcripts say the same."""
+    partials = tuple((at_ms, "What time is it?", True) for at_ms in range(600, 1_600, 100))
+    llm = ScriptedLLM(ttft_ms=20, errors=(LLMError("busy", LLMFault.RATE_LIMITED),))
+    turn = took(Stages(stt=ScriptedSTT(partials=partials), llm=llm))
+    assert len(turn.transcripts) == 11
+    assert len(llm.requests) == 2
+    assert turn.answer is not None
+    assert turn.answer.reply.requests[0].sent_s == turn.committed_s
+    assert turn.guesses[0].discarded_s == turn.committed_s
+
+
+def test_other_words_are_asked_at_once_also_after_a_guess_that_failed() -> None:
+    llm = ScriptedLLM(ttft_ms=20, errors=(LLMError("busy", LLMFault.RATE_LIMITED),))
+    turn = took(Stages(stt=ScriptedSTT(partials=((600, "What time was it?", True),)), llm=llm))
+    assert len(llm.requests) == 2
+    assert turn.hit
+
+
 def test_a_guess_whose_speech_failed_is_asked_again() -> None:
     stages = Stages(stt=ScriptedSTT(partials=PARTIAL), tts=ScriptedTTS(errors=(StageError("hoarse"),)))
     finished = only(converse(stages)).trace.finished

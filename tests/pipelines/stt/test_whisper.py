@@ -22,8 +22,8 @@ pytestmark = pytest.mark.slow
 
 
 @cache
-def model(window_s: float = FIT) -> WhisperModel:
-    return WhisperModel(WHISPER_MICRO_EN, window_s=window_s, guards=EMBEDDED_GUARDS)
+def model(window_s: float = FIT, *, tells_end: bool = False) -> WhisperModel:
+    return WhisperModel(WHISPER_MICRO_EN, window_s=window_s, guards=EMBEDDED_GUARDS, tells_end=tells_end)
 
 
 @cache
@@ -40,11 +40,15 @@ def speech(recording: Recording) -> Pcm:
     return recording.pcm[: recording.turns[0].end_samples + 480]
 
 
-def stock(pcm: Pcm) -> str:
+@cache
+def stock_model() -> Any:
     from faster_whisper import WhisperModel as Stock
 
-    whisper: Any = Stock(str(WHISPER_MICRO_EN), device="cpu", compute_type="int8", cpu_threads=1)
-    segments, _ = whisper.transcribe(
+    return Stock(str(WHISPER_MICRO_EN), device="cpu", compute_type="int8", cpu_threads=1)
+
+
+def stock(pcm: Pcm) -> str:
+    segments, _ = stock_model().transcribe(
         pcm.astype(np.float32) / 32768,
         beam_size=1,
         language="en",
@@ -71,6 +75,56 @@ def test_the_fitting_window_understands_as_well_as_the_stock_one() -> None:
 def test_finished_questions_end_with_a_mark() -> None:
     marked = sum(text(speech(recording))[-1] in ".?!" for recording in questions())
     assert marked >= 0.9 * len(questions())
+
+
+# Silero hears these words end up to 56 ms after their label, and the decoder 30 ms more.
+HEARD_AFTER_SAMPLES = 90 * 16
+
+
+def told(pcm: Pcm, *, tells_end: bool = True) -> list[float | None]:
+    """The probability of an end behind each word."""
+    return [word.end_probability for word in model(tells_end=tells_end).decode(pcm)[0]]
+
+
+def test_a_finished_question_has_surely_ended() -> None:
+    for recording in shipped("question_short", "question_long"):
+        *inside, last = told(recording.pcm[: recording.turns[0].end_samples + HEARD_AFTER_SAMPLES])
+        assert last is not None
+        assert last > 0.9, recording.name
+        assert set(inside) == {None}
+
+
+def test_words_that_dangle_before_a_pause_have_surely_not_ended() -> None:
+    dangling = [
+        recording.pcm[: pause.start_samples + HEARD_AFTER_SAMPLES]
+        for recording in shipped()
+        for label in recording.turns
+        for pause in label.pauses
+        if pause.after == "dangling"
+    ]
+    assert len(dangling) >= 5
+    assert max(told(pcm)[-1] or 0 for pcm in dangling) < 0.1
+
+
+@pytest.mark.parametrize("part", [0.4, 0.6, 0.8])
+def test_a_question_that_is_cut_has_surely_not_ended(part: float) -> None:
+    for recording in questions():
+        label = recording.turns[0]
+        cut = label.start_samples + round(part * (label.end_samples - label.start_samples))
+        last = told(recording.pcm[:cut])[-1]
+        assert last is not None
+        assert last < 0.1, recording.name
+
+
+def test_a_model_that_is_not_asked_for_the_end_does_not_tell_it() -> None:
+    pcm = speech(questions()[0])
+    assert set(told(pcm, tells_end=False)) == {None}
+
+
+def test_telling_the_end_does_not_change_the_words() -> None:
+    for recording in questions():
+        words, _ = model(tells_end=True).decode(speech(recording))
+        assert " ".join(word.text for word in words) == text(speech(recording))
 
 
 def test_word_times_grow_and_cover_the_speech() -> None:
@@ -144,8 +198,8 @@ def test_a_window_over_30_s_is_refused() -> None:
         WhisperModel(WHISPER_MICRO_EN, window_s=31)
 
 
-def transcribe(events: list[Heard], pause_s: float = 0.0) -> list[Transcript]:
-    stt = StreamingWhisper("embedded", model(), settings=StreamingSettings(longest_s=8))
+def transcribe(events: list[Heard], pause_s: float = 0.0, *, tells_end: bool = False) -> list[Transcript]:
+    stt = StreamingWhisper("embedded", model(tells_end=tells_end), settings=StreamingSettings(longest_s=8))
 
     async def feed() -> AsyncIterator[Heard]:
         for event in events:
@@ -160,6 +214,17 @@ def transcribe(events: list[Heard], pause_s: float = 0.0) -> list[Transcript]:
 
 def frames(pcm: Pcm) -> list[Heard]:
     return [AudioFrame(pcm[i : i + 320], i) for i in range(0, len(pcm), 320)]
+
+
+def test_the_final_transcript_carries_the_probability_of_its_end() -> None:
+    recording = questions()[0]
+    end = recording.turns[0].end_samples + HEARD_AFTER_SAMPLES
+    heard = [SpeechStarted(recording.turns[0].start_samples), *frames(recording.pcm[: end + 1_600]), SpeechStopped(end)]
+    final, silent = transcribe(heard, tells_end=True)[-1], transcribe(heard)[-1]
+    assert final.is_final
+    assert final.end_probability is not None
+    assert final.end_probability > 0.9
+    assert silent.end_probability is None
 
 
 @pytest.mark.timeout(60)
