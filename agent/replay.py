@@ -19,7 +19,11 @@ from pipelines.trace import TurnTrace, trace_turn
 from pipelines.turn import Turn
 from pipelines.vad import WINDOW_SAMPLES
 
-FRAME_SAMPLES = SAMPLE_RATE_HZ // 100
+FRAME_SAMPLES = WINDOW_SAMPLES
+"""32 ms: the window in which voice activity is judged; finer frames would tell nothing sooner and wake the loop more
+often.
+"""
+
 _AHEAD_S = 2.0  # speech waiting in the output: more than any stall of the synthesizer, little enough to bound memory
 _BETWEEN_TURNS_S = 0.3
 _PATIENCE_S = 3.0  # without a turn under way for so long after the speech, nothing will come
@@ -125,8 +129,9 @@ class Replayed:
 class Replay:
     """One run of one recording through one session."""
 
-    def __init__(self, recording: Recording, clock: Clock) -> None:
+    def __init__(self, recording: Recording, clock: Clock, frame_samples: int = FRAME_SAMPLES) -> None:
         self._recording = recording
+        self._frame_samples = frame_samples
         self._clock = clock
         self._clips = _clips(recording)
         self._fed: list[Pcm] = []
@@ -171,14 +176,15 @@ class Replay:
 
     def _conversation(self) -> Iterator[Pcm]:
         """Frame after frame: each clip when its cue has come, silence until then."""
-        silence = np.zeros(FRAME_SAMPLES, np.int16)
+        silence = np.zeros(self._frame_samples, np.int16)
         previous: _Clip | None = None
         for clip in self._clips:
             while previous is not None and not self._cued(clip, previous):
                 yield silence
             clip.fed_at = self._position
-            for start in range(0, len(clip.pcm), FRAME_SAMPLES):
-                yield clip.pcm[start : start + FRAME_SAMPLES]
+            for start in range(0, len(clip.pcm), self._frame_samples):
+                frame = clip.pcm[start : start + self._frame_samples]
+                yield np.pad(frame, (0, self._frame_samples - len(frame)))  # the last one is filled up with silence
             previous = clip
         while previous is not None and not self._answered(previous, 0.0):
             yield silence

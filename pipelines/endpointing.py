@@ -19,7 +19,7 @@ class EndpointingSettings:
     `likely_end_probability`.
     """
 
-    complete_ms: float = 200
+    complete_ms: float = 190
     unknown_ms: float = 750
     dangling_ms: float = 1400
     wordless_ms: float = 500

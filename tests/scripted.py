@@ -260,4 +260,4 @@ def question(*parts: Pcm) -> Recording:
 
 def converse(stages: Stages, spoken: Recording | None = None) -> Replayed:
     """Replay a recording, one question unless given, through the scripted stages."""
-    return run(Replay(spoken or question(), now).run(stages.build))
+    return run(Replay(spoken or question(), now, ms(10)).run(stages.build))

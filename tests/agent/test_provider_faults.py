@@ -12,7 +12,7 @@ from pipelines.llm.catalogue_file import load_catalogue
 from pipelines.llm.chat import ChatCompletions, ChatSettings
 from pipelines.llm.simulator import Pacer
 from pipelines.turn import Outcome
-from tests.scripted import ScriptedTTS, Stages, dialogue, now, voice
+from tests.scripted import ScriptedTTS, Stages, dialogue, ms, now, voice
 
 SETTINGS = ChatSettings(first_token_timeout_s=0.5, stall_timeout_s=0.3)
 LETTER_MS = 2  # these turns are played in real time
@@ -41,7 +41,7 @@ async def converse_with(models: Sequence[str]) -> list[tuple[Replayed, Stages]]:
         chat = ChatCompletions(catalogue.resolve(f"sim/{model}").at(base_url), SETTINGS)
         stages = Stages(llm=chat, tts=ScriptedTTS(letter_ms=LETTER_MS))  # type: ignore[arg-type]  # the real client in the scripted one's place
         try:
-            return await Replay(TWO_TURNS, now).run(stages.build), stages
+            return await Replay(TWO_TURNS, now, ms(10)).run(stages.build), stages
         finally:
             await chat.aclose()
 
@@ -82,7 +82,7 @@ def test_a_provider_that_dies_in_the_middle_of_a_turn_fails_that_turn_only() -> 
             port = int(first.base_url.rsplit(":", 1)[1].split("/")[0])
             chat = ChatCompletions(catalogue.resolve("sim/20:30").at(first.base_url), SETTINGS)
             stages = Stages(llm=chat, tts=ScriptedTTS(letter_ms=LETTER_MS))  # type: ignore[arg-type]
-            replaying = asyncio.create_task(Replay(TWO_TURNS, now).run(stages.build))
+            replaying = asyncio.create_task(Replay(TWO_TURNS, now, ms(10)).run(stages.build))
             while not first.requests or not first.requests[0].tokens_sent:  # noqa: ASYNC110 - the server has no event for it
                 await asyncio.sleep(0.01)
         async with Pacer(catalogue.paces(), port=port):

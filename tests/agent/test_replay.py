@@ -245,5 +245,5 @@ def test_clearing_the_virtual_output_keeps_what_has_sounded() -> None:
 
 def test_a_replay_keeps_its_recording_and_order() -> None:
     spoken = question()
-    replayed = run(Replay(spoken, now).run(Stages().build))
+    replayed = run(Replay(spoken, now, ms(10)).run(Stages().build))
     assert replayed.recording is spoken
