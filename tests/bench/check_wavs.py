@@ -23,22 +23,25 @@ SPEECH_DB = -45.0  # below the loudest frame: the rule by which recordings/make.
 def levels_db(track: NDArray[np.float64]) -> NDArray[np.float64]:
     """Level of each 5 ms frame in dBFS."""
     frames = track[: len(track) // FRAME * FRAME].reshape(-1, FRAME)
-    return 10 * np.log10(np.mean(np.square(frames), axis=1) + 1e-12)
+    levels: NDArray[np.float64] = 10 * np.log10(np.mean(np.square(frames), axis=1) + 1e-12)
+    return levels
 
 
 def speech_end_s(left: NDArray[np.float64], turn: dict[str, Any]) -> float:
     """The end of the utterance that begins where the trace says and is over, give or take, where it says."""
     spoken_ms = next(span["start_ms"] for span in turn["spans"] if span["stage"] == "speech")
-    start = round((turn["speech_end_s"] + spoken_ms / 1_000) * 200)
-    levels = levels_db(left)[start : round((turn["speech_end_s"] + 0.05) * 200)]
-    return (start + int(np.flatnonzero(levels > levels.max() + SPEECH_DB)[-1]) + 1) / 200
+    start, end = (round((turn["speech_end_s"] + offset_s) * 16_000) for offset_s in (spoken_ms / 1_000, 0.05))
+    levels = levels_db(left[start:end])
+    return float(start + (int(np.flatnonzero(levels > levels.max() + SPEECH_DB)[-1]) + 1) * FRAME) / 16_000
 
 
 def first_heard_s(right: NDArray[np.float64], after_s: float) -> float:
-    """Where the first 5 ms begin, to the millisecond, that are audible after `after_s`."""
+    """The first audible millisecond within the first 5 ms after `after_s` that are audible together."""
     start = round(after_s * 16_000)
-    power = np.convolve(np.square(right[start : start + 16_000 * 20]), np.ones(FRAME) / FRAME, "valid")[::16]
-    return (start + int(np.flatnonzero(power > 10 ** (AUDIBLE_DBFS / 10))[0]) * 16) / 16_000
+    audible = 10 ** (AUDIBLE_DBFS / 10)
+    each_ms = np.square(right[start : start + (len(right) - start) // 16 * 16]).reshape(-1, 16).mean(axis=1)
+    first = int(np.flatnonzero(np.convolve(each_ms, np.ones(5) / 5, "valid") > audible)[0])
+    return (start + (first + int(np.flatnonzero(each_ms[first:] > audible)[0])) * 16) / 16_000
 
 
 def wav_of(folder: Path, turn: dict[str, Any]) -> Path:
