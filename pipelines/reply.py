@@ -13,7 +13,7 @@ import logging
 from asyncio import TaskGroup
 from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
 import anyio
@@ -31,7 +31,8 @@ from pipelines.events import (
     Usage,
 )
 from pipelines.llm import ChatModel
-from pipelines.playout import AudioOutput, Played
+from pipelines.marks import Playout, Request, Unit
+from pipelines.playout import AudioOutput
 from pipelines.sentences import SentenceSplitter
 from pipelines.speakable import speakable
 from pipelines.tools import Tool, run_tool
@@ -67,55 +68,6 @@ class Voice:
     output: AudioOutput
     clock: Clock
     tools: Sequence[Tool] = ()
-
-
-@dataclass(slots=True)
-class Request:
-    """The marks of one Chat Completions request, in process time."""
-
-    sent_s: float
-    first_token_s: float | None = None
-    first_unit_s: float | None = None
-    last_token_s: float | None = None
-    ended_s: float | None = None
-    deltas: int = 0
-    text: str = ""
-    usage: Usage | None = None
-    prompt_chars: int = 0
-    tool_calls: list[ToolCall] = field(default_factory=list)
-    tools_ended_s: float | None = None
-
-
-@dataclass(slots=True)
-class Unit:
-    """The marks of one speakable unit, in process time."""
-
-    text: str
-    tts_started_s: float
-    first_pcm_s: float | None = None
-    tts_ended_s: float | None = None
-
-
-@dataclass(slots=True)
-class Playout:
-    """The marks of the playout: PCM handed over, first sample, first audible sample, and where it was cut short."""
-
-    handed_s: float | None = None
-    started_s: float | None = None
-    audible_s: float | None = None
-    cut_s: float | None = None
-    starved_ms: float = 0.0
-    played: list[Played] = field(default_factory=list)
-
-    def add(self, text: str, start_s: float, end_s: float) -> None:
-        """Note a piece of speech; a further piece of the same unit makes that longer, a gap before it is starvation."""
-        if self.played:
-            last = self.played[-1]
-            self.starved_ms += max(0.0, start_s - last.end_s) * 1_000
-            if last.text is text:
-                self.played[-1] = Played(text, last.start_s, end_s)
-                return
-        self.played.append(Played(text, start_s, end_s))
 
 
 @dataclass(frozen=True, slots=True)

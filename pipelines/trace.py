@@ -12,7 +12,8 @@ from pipelines.events import Transcript, Usage
 from pipelines.listening import TurnEnded
 from pipelines.llm.catalogue import Model
 from pipelines.llm.history import CHARACTERS_PER_TOKEN
-from pipelines.reply import Reply, Request
+from pipelines.marks import Request
+from pipelines.reply import Reply
 from pipelines.session import TurnFinished
 from pipelines.timeline import Segment, Span, Stage, Timeline, critical_path
 from pipelines.turn import Guess, Turn

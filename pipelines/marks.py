@@ -1,0 +1,58 @@
+"""The marks of an answer: what its stages note while they work, in process time, for the trace to read.
+
+"Never happened" is None. It knows neither the stages nor the trace.
+"""
+
+from dataclasses import dataclass, field
+
+from pipelines.events import ToolCall, Usage
+from pipelines.playout import Played
+
+
+@dataclass(slots=True)
+class Request:
+    """The marks of one Chat Completions request, in process time."""
+
+    sent_s: float
+    first_token_s: float | None = None
+    first_unit_s: float | None = None
+    last_token_s: float | None = None
+    ended_s: float | None = None
+    deltas: int = 0
+    text: str = ""
+    usage: Usage | None = None
+    prompt_chars: int = 0
+    tool_calls: list[ToolCall] = field(default_factory=list)
+    tools_ended_s: float | None = None
+
+
+@dataclass(slots=True)
+class Unit:
+    """The marks of one speakable unit, in process time."""
+
+    text: str
+    tts_started_s: float
+    first_pcm_s: float | None = None
+    tts_ended_s: float | None = None
+
+
+@dataclass(slots=True)
+class Playout:
+    """The marks of the playout: PCM handed over, first sample, first audible sample, and where it was cut short."""
+
+    handed_s: float | None = None
+    started_s: float | None = None
+    audible_s: float | None = None
+    cut_s: float | None = None
+    starved_ms: float = 0.0
+    played: list[Played] = field(default_factory=list)
+
+    def add(self, text: str, start_s: float, end_s: float) -> None:
+        """Note a piece of speech; a further piece of the same unit makes that longer, a gap before it is starvation."""
+        if self.played:
+            last = self.played[-1]
+            self.starved_ms += max(0.0, start_s - last.end_s) * 1_000
+            if last.text is text:
+                self.played[-1] = Played(text, last.start_s, end_s)
+                return
+        self.played.append(Played(text, start_s, end_s))
