@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from agent.recordings import Recording
     from pipelines.turn import Mode
 
+_INTERRUPTED = 130  # what a shell reports for Ctrl-C
+
 app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
@@ -74,7 +76,7 @@ def demo(
     else:
         plain = _stdout()
         plain.print(show.grid(measured.rows))
-        for line in show.summary_lines(measured.summary):
+        for line in [*show.summary_lines(measured.summary), *show.failure_lines(measured.turns)]:
             plain.print(line)
         plain.print(f"\n[bold]{headline(measured.rows)}[/bold] (The LLMs are simulated; the rest is real.)\n")
         plain.print(
@@ -113,7 +115,8 @@ def replay(
     else:
         plain = _stdout()
         plain.print(show.turns_table(measured.turns))
-        plain.print(show.shares(measured.rows))
+        if measured.summary["turn_latency_ms"]["n"]:
+            plain.print(show.shares(measured.rows))
         _print_summary(measured, recordings)
     raise typer.Exit(_exit_code(measured))
 
@@ -262,10 +265,10 @@ def _print_json(measured: "Measured") -> None:
 
 
 def _print_summary(measured: "Measured", recordings: "list[Recording]") -> None:
-    from agent.console import summary_lines
+    from agent.console import failure_lines, summary_lines
 
     plain = _stdout()
-    for line in summary_lines(measured.summary):
+    for line in [*summary_lines(measured.summary), *failure_lines(measured.turns)]:
         plain.print(line)
     if any(not recording.labelled for recording in recordings):
         plain.print("no labels beside some files: there the end of speech is estimated from energy and voice activity")
@@ -288,6 +291,10 @@ def main() -> None:
         _end(error)
     except QuickturnError as error:
         _end(error)
+    except SystemExit as ended:
+        if ended.code == _INTERRUPTED:
+            print("quickturn: stopped; what was written so far is kept", file=sys.stderr)
+        raise
 
 
 def _first_of_ours(group: BaseExceptionGroup) -> QuickturnError | None:

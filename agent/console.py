@@ -96,23 +96,39 @@ def summary_lines(summary: Mapping[str, Any]) -> list[str]:
     """The run in a few plain lines."""
     latency, ledger = summary["turn_latency_ms"], summary["speculation"]
     lines = [
-        f"turn latency p50 {_number(latency['p50'])} ms, p95 {_number(latency['p95'])} ms, n = {latency['n']}; "
-        f"endpointing delay p50 {_number(summary['endpointing_ms']['p50'])} ms",
         f"outcomes: {', '.join(f'{n} {name}' for name, n in summary['outcomes'].items())}; "
-        f"false cut-ins: {summary['false_cut_ins']}",
-        f"overhead p50 {summary['overhead_ms']['p50']} ms, p99 {summary['overhead_ms']['p99']} ms; "
-        f"event-loop lag p99 {summary['event_loop_lag_ms']['p99']} ms",
+        f"false cut-ins: {summary['false_cut_ins']}"
     ]
-    if summary["wer"] is not None:
-        unseen = summary["wer_unseen_voice"]
-        beside = "" if unseen is None else f" (a voice it never heard: {unseen:.1%})"
-        lines.append(f"word error rate {summary['wer']:.1%}{beside}")
+    if latency["n"]:
+        lines += [
+            f"turn latency p50 {_number(latency['p50'])} ms, p95 {_number(latency['p95'])} ms, n = {latency['n']}; "
+            f"endpointing delay p50 {_number(summary['endpointing_ms']['p50'])} ms",
+            f"overhead p50 {summary['overhead_ms']['p50']} ms, p99 {summary['overhead_ms']['p99']} ms; "
+            f"event-loop lag p99 {summary['event_loop_lag_ms']['p99']} ms",
+        ]
+    if summary["wer"] is not None or summary["wer_unseen_voice"] is not None:
+        lines.append(f"word error rate {_rates(summary['wer'], summary['wer_unseen_voice'])}")
     if ledger["requests"]:
         lines.append(
             f"speculation: {ledger['hits']} of {ledger['turns']} turns hit, {ledger['requests']} requests, "
             f"{ledger['discards']} discarded, {ledger['wasted_tokens']} tokens wasted"
         )
     return lines
+
+
+def failure_lines(turns: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What failed and why: a line for each turn with an error, the same error once."""
+    failures: dict[str, list[str]] = {}
+    for turn in turns:
+        if turn["error"]:
+            failures.setdefault(turn["error"], []).append(turn["recording"])
+    return [f"failed: {error} ({', '.join(dict.fromkeys(names))})" for error, names in failures.items()]
+
+
+def _rates(seen: float | None, unseen: float | None) -> str:
+    if unseen is None:
+        return f"{seen:.1%}"
+    return f"{unseen:.1%} (unseen voice)" if seen is None else f"{seen:.1%} (a voice it never heard: {unseen:.1%})"
 
 
 def _number(value: float | None) -> str:
