@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from agent.config import Config
-    from agent.measure import Measured
+    from agent.measure import Measured, Measurement
     from agent.recordings import Recording
     from pipelines.turn import Mode
 
@@ -51,7 +51,10 @@ Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Log what happens
 
 @app.callback()
 def _logging(verbose: Verbose = False) -> None:
-    logging.basicConfig(level=logging.INFO if verbose else logging.ERROR, format="%(name)s: %(message)s")
+    logging.basicConfig(level=logging.INFO if verbose else logging.ERROR, format="quickturn: %(message)s")
+    if not verbose:  # our own warnings are for the user; other libraries' are not
+        for package in ("agent", "pipelines"):
+            logging.getLogger(package).setLevel(logging.WARNING)
 
 
 @app.command()
@@ -76,8 +79,7 @@ def demo(
     else:
         plain = _stdout()
         plain.print(show.grid(measured.rows))
-        for line in [*show.summary_lines(measured.summary), *show.failure_lines(measured.turns)]:
-            plain.print(line)
+        _print_lines(measured)
         plain.print(f"\n[bold]{headline(measured.rows)}[/bold] (The LLMs are simulated; the rest is real.)\n")
         plain.print(
             f"report  {measured.report}\nlisten  {listen} (left: the user, right: the agent; first slow, then fast)"
@@ -251,10 +253,9 @@ def _recordings(wavs: list[Path] | None, max_minutes: float) -> "list[Recording]
     return load(wavs, max_minutes) if wavs else shipped()
 
 
-def _measure(measurement: "object", console: "Console") -> "Measured":
-    from agent.measure import Measurement, measure
+def _measure(measurement: "Measurement", console: "Console") -> "Measured":
+    from agent.measure import measure
 
-    assert isinstance(measurement, Measurement)
     return asyncio.run(measure(measurement, console))
 
 
@@ -264,14 +265,21 @@ def _print_json(measured: "Measured") -> None:
     print(json.dumps(measured.document(), ensure_ascii=False))
 
 
-def _print_summary(measured: "Measured", recordings: "list[Recording]") -> None:
+def _print_lines(measured: "Measured") -> None:
     from agent.console import failure_lines, summary_lines
 
     plain = _stdout()
-    for line in [*summary_lines(measured.summary), *failure_lines(measured.turns)]:
+    for line in [*summary_lines(measured.summary, cells=len(measured.rows)), *failure_lines(measured.turns)]:
         plain.print(line)
+
+
+def _print_summary(measured: "Measured", recordings: "list[Recording]") -> None:
+    _print_lines(measured)
+    plain = _stdout()
     if any(not recording.labelled for recording in recordings):
         plain.print("no labels beside some files: there the end of speech is estimated from energy and voice activity")
+        if measured.session["engines"]["stt"] == "embedded":
+            plain.print("the embedded recogniser does not understand human speech: try --stt pocketsphinx")
     if measured.report:
         plain.print(f"report  {measured.report}")
 

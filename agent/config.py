@@ -74,6 +74,9 @@ def load_config(path: Path | None = None, overrides: Mapping[str, Mapping[str, o
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"])
+        allowed = first.get("ctx", {}).get("expected")
+        if allowed is not None and first["type"] in ("enum", "literal_error"):
+            raise ConfigError(f"{key} {first['input']!r} is not one of: {allowed}") from None
         raise ConfigError(f"{key} {first['input']!r} cannot be used: {first['msg'].lower()}") from None
     _refuse_out_of_range(config)
     return config

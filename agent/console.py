@@ -73,39 +73,40 @@ def turns_table(turns: Sequence[Mapping[str, Any]]) -> Table:
         table.add_column(name, justify=justify)  # type: ignore[arg-type]  # rich's literal type, from a loop
     for turn in turns:
         outcome = turn["outcome"] + (" (cut in)" if turn.get("false_cut_in") else "")
-        table.add_row(turn["recording"], turn["transcript"], outcome, _number(turn["turn_latency_ms"]))
+        latency_ms = None if turn["outcome"] == "failed" else turn["turn_latency_ms"]  # that of an apology
+        table.add_row(turn["recording"], turn["transcript"], outcome, _number(latency_ms))
     return table
 
 
 def shares(rows: Sequence[Mapping[str, Any]]) -> Table:
-    """The critical path by stage: mean ms of each LLM and mode."""
+    """The critical path: a line a stage, a column for each LLM and mode, mean ms."""
     found = {stage for row in rows for stage in row["shares_ms"]}
-    stages = [stage.value for stage in Stage if stage.value in found]
-    table = Table(title="critical path, mean ms a stage", title_justify="left")
-    table.add_column("LLM")
-    table.add_column("mode")
-    for stage in stages:
-        table.add_column(stage, justify="right")
+    table = Table(title="critical path, mean ms", title_justify="left")
+    table.add_column("stage")
     for row in rows:
-        name = label(row["llm"], simulated=row["simulated"])
-        table.add_row(name, row["mode"], *(_number(row["shares_ms"].get(stage, 0.0)) for stage in stages))
+        table.add_column(f"{label(row['llm'], simulated=row['simulated'])}\n{row['mode']}", justify="right")
+    for stage in (stage.value for stage in Stage if stage.value in found):
+        table.add_row(stage, *(_number(row["shares_ms"].get(stage, 0.0)) for row in rows))
     return table
 
 
-def summary_lines(summary: Mapping[str, Any]) -> list[str]:
-    """The run in a few plain lines."""
+def summary_lines(summary: Mapping[str, Any], cells: int) -> list[str]:
+    """The run in a few plain lines; over several `cells` of LLM and mode a pooled latency would describe no agent."""
     latency, ledger = summary["turn_latency_ms"], summary["speculation"]
     lines = [
         f"outcomes: {', '.join(f'{n} {name}' for name, n in summary['outcomes'].items())}; "
         f"false cut-ins: {summary['false_cut_ins']}"
     ]
-    if latency["n"]:
-        lines += [
+    if latency["n"] and cells == 1:
+        lines.append(
             f"turn latency p50 {_number(latency['p50'])} ms, p95 {_number(latency['p95'])} ms, n = {latency['n']}; "
-            f"endpointing delay p50 {_number(summary['endpointing_ms']['p50'])} ms",
+            f"endpointing delay p50 {_number(summary['endpointing_ms']['p50'])} ms"
+        )
+    if latency["n"]:
+        lines.append(
             f"overhead p50 {summary['overhead_ms']['p50']} ms, p99 {summary['overhead_ms']['p99']} ms; "
-            f"event-loop lag p99 {summary['event_loop_lag_ms']['p99']} ms",
-        ]
+            f"event-loop lag p99 {summary['event_loop_lag_ms']['p99']} ms"
+        )
     if summary["wer"] is not None or summary["wer_unseen_voice"] is not None:
         lines.append(f"word error rate {_rates(summary['wer'], summary['wer_unseen_voice'])}")
     if ledger["requests"]:
@@ -132,7 +133,7 @@ def _rates(seen: float | None, unseen: float | None) -> str:
 
 
 def _number(value: float | None) -> str:
-    return "–" if value is None else f"{value:.0f}"
+    return "–" if value is None else f"{value:,.0f}"
 
 
 def _difference(row: Mapping[str, Any]) -> str:

@@ -22,9 +22,8 @@ QUESTIONS = 5
 
 
 WHAT_IS_REAL = (
-    "Real: speech recognition, HTTP stream, synthesis, timing. Simulated: the LLMs' speed (the pacer). The embedded "
-    "recogniser is a small one that knows this demo's domain and synthetic voices; `quickturn fetch whisper:base.en` "
-    "brings one for open speech."
+    "Real: speech recognition, HTTP stream, synthesis, timing. Simulated: the LLMs' speed, by the pacer. "
+    "Sixty questions in real time, four at a time: about a minute."
 )
 
 

@@ -21,7 +21,7 @@ from pipelines.tts import TextToSpeech
 _STT_NAMES = "'auto', 'embedded', 'whisper:SIZE_OR_PATH', 'pocketsphinx'"
 _TTS_NAMES = "'auto', 'embedded', 'piper:VOICE_OR_PATH'"
 _EMBEDDED_VOICE = "micro"
-_LIMITS = "knows the demo's domain and synthetic voices; for open speech: quickturn fetch whisper:base.en"
+_LIMITS = "knows the demo's domain and synthetic voices, not human speech; for that: quickturn fetch whisper:base.en"
 
 # Short words reach a no-speech probability of 0.4, but are sure of themselves: mean log probability over -0.35, all
 # but one in 144. What the model makes of tones lies over 0.1 and under -0.5.

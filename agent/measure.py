@@ -92,6 +92,7 @@ async def _replay_all(
 ) -> tuple[Run, list[tuple[str, Path]]]:
     jobs = measurement.jobs()
     only_run = len(jobs) == len(measurement.recordings)
+    folder = out if out is None or only_run else out / "wavs"
     wavs: list[tuple[str, Path]] = []
     indices = count()
     with progress(console, "replaying", len(jobs)) as advance:
@@ -101,9 +102,9 @@ async def _replay_all(
                 index = next(indices)
                 for trace in traces:
                     trace.turn(index, document)
-            if out is not None:
+            if folder is not None:
                 name = wav_name(replayed, job.llm, job.mode.value, only_run=only_run)
-                wavs.append((_wav_title(job, rig), write_wav(out / name, replayed.two_tracks())))
+                wavs.append((_wav_title(job, rig), write_wav(make_folder(folder) / name, replayed.two_tracks())))
             advance(f"{replayed.recording.name}, {job.mode.value}")
 
         return await run_jobs(rig, jobs, measurement.lanes, on_done), sorted(wavs)

@@ -12,6 +12,8 @@ from pipelines.events import SAMPLE_RATE_HZ, Pcm
 
 def make_folder(out: Path) -> Path:
     """Create the folder, or refuse it before anything is measured. Raises InputError."""
+    if out.exists() and not out.is_dir():
+        raise InputError(f"--out {out} cannot be written into: it is a file; give a folder")
     probe = out / ".writable"
     try:
         out.mkdir(parents=True, exist_ok=True)

@@ -95,7 +95,7 @@ def _pooled_wer(turns: Sequence[Mapping[str, Any]]) -> float | None:
 
 
 def _ledger(turns: Sequence[Mapping[str, Any]]) -> Document:
-    entries = [t["speculation"] for t in turns]
+    entries = [t["speculation"] for t in turns if t["mode"] == Mode.SPECULATIVE]
     return {
         "turns": len(entries),
         "hits": sum(e["hit"] for e in entries),

@@ -30,9 +30,8 @@ log = logging.getLogger(__name__)
 _PRE_ROLL_SAMPLES = SAMPLE_RATE_HZ * 3 // 10  # before the first voiced window: Silero was up to 0.22 s late on ours
 _REMEMBERED_SAMPLES = SAMPLE_RATE_HZ * 2  # the pre-roll, and what comes until the voice activity is sure
 _HEARD_BOUND = 60_000  # frames for the recogniser: ten minutes of 10 ms; only the sequential mode lets them wait at all
-_UPDATES_BOUND = (
-    256  # transcripts waiting for the turn: ten times what a recogniser makes while a turn is being cancelled
-)
+# Transcripts waiting for the turn: ten times what a recogniser makes while a turn is being cancelled.
+_UPDATES_BOUND = 256
 
 
 @dataclass(frozen=True, slots=True)

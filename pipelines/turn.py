@@ -1,8 +1,8 @@
 """One turn, in three modes that differ in when the answer is begun.
 
-sequential    end of turn -> final transcript -> whole reply -> whole speech -> play streaming     end of turn -> LLM
-stream -> speech from the first sentence on, while the rest is still being written speculative   the same, but begun
-on a transcript of speech that may not be over; heard only once the turn is committed
+- sequential: end of turn -> final transcript -> whole reply -> whole speech -> play
+- streaming: end of turn -> LLM stream -> speech from the first sentence on, while the rest is still being written
+- speculative: the same, but begun on a transcript of speech that may not be over; heard only once the turn is committed
 
 Each mode is one coroutine below, to be read from top to bottom. All work of a turn hangs on one TaskGroup: cancelling
 the turn (a barge-in) cancels the request, the synthesis and the playout. It knows nothing of the conversation before

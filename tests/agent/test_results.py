@@ -104,8 +104,10 @@ def test_the_summary_tells_overhead_endpointing_and_lag() -> None:
 
 
 def test_the_ledger_of_speculation_is_summed() -> None:
-    hit = turn(speculation=speculation(requests=2, hit=True, discards=1, saved_ms=90.0, wasted_tokens=5))
-    miss = turn(speculation=speculation(requests=1, wasted_tokens=3, discards=1))
+    hit = turn(
+        mode="speculative", speculation=speculation(requests=2, hit=True, discards=1, saved_ms=90.0, wasted_tokens=5)
+    )
+    miss = turn(mode="speculative", speculation=speculation(requests=1, wasted_tokens=3, discards=1))
     ledger = summarise([hit, miss], [])["speculation"]
     assert (ledger["turns"], ledger["hits"], ledger["requests"], ledger["discards"]) == (2, 1, 3, 2)
     assert ledger["wasted_tokens"] == 8

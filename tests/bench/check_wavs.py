@@ -48,7 +48,7 @@ def wav_of(folder: Path, turn: dict[str, Any]) -> Path:
     """The turn's WAV: named for its recording, and for model and mode where the folder holds several runs."""
     plain = folder / f"{turn['recording']}.wav"
     name = f"{turn['recording']}.{turn['llm'].replace('/', '-')}.{turn['mode']}.wav"
-    return plain if plain.exists() else folder / name.replace(":", "-").replace("?", "-")
+    return plain if plain.exists() else folder / "wavs" / name.replace(":", "-").replace("?", "-")
 
 
 def main(folder: Path) -> int:
