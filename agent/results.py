@@ -15,6 +15,7 @@ import numpy as np
 
 from agent.replay import Replayed, ReplayedTurn
 from agent.rig import Rig
+from agent.statistics import interval_of_median, percentiles
 from pipelines.listening import Utterance
 from pipelines.llm.catalogue import Model
 from pipelines.session import TurnFinished
@@ -24,7 +25,6 @@ from pipelines.trace import TurnTrace, turn_document
 from pipelines.turn import Mode, Outcome, Turn
 
 Document = dict[str, Any]
-_RESAMPLES = 2_000
 
 
 def turn_documents(replayed: Replayed, rig: Rig, llm: str, mode: Mode) -> list[Document]:
@@ -112,15 +112,6 @@ def _total_cost(turns: Iterable[Mapping[str, Any]]) -> float | None:
     return None if any(c is None for c in costs) else round(sum(costs), 8)
 
 
-def percentiles(values: Sequence[float | None]) -> Document:
-    """`p50`, `p95`, `p99` with linear interpolation, and `n`; None where there is nothing to count."""
-    known = [v for v in values if v is not None]
-    if not known:
-        return {"p50": None, "p95": None, "p99": None, "n": 0}
-    p50, p95, p99 = (round(float(p), 2) for p in np.percentile(known, [50, 95, 99]))
-    return {"p50": p50, "p95": p95, "p99": p99, "n": len(known)}
-
-
 def share_ms(turn: Mapping[str, Any], stage: str) -> float:
     """A stage's part of a turn's critical path."""
     return float(sum(segment["ms"] for segment in turn["critical_path"] if segment["stage"] == stage))
@@ -176,9 +167,8 @@ def _paired(
     differences = [t["turn_latency_ms"] - reference[key] for key, t in _numbered(turns) if key in reference]
     if not differences or (turns and baseline and turns[0]["llm"] == baseline[0]["llm"]):
         return None, None
-    drawn = np.random.default_rng(0).choice(differences, (_RESAMPLES, len(differences)))
-    low, high = np.percentile(np.median(drawn, axis=1), [2.5, 97.5])
-    return round(float(np.median(differences)), 2), [round(float(low), 2), round(float(high), 2)]
+    low, high = interval_of_median(differences)
+    return round(float(np.median(differences)), 2), [round(low, 2), round(high, 2)]
 
 
 def _numbered(turns: Iterable[Mapping[str, Any]]) -> list[tuple[tuple[str, str, int], Mapping[str, Any]]]:

@@ -7,6 +7,7 @@ module imports nothing of ours and knows no stage.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import StrEnum
 
 import numpy as np
 from numpy.typing import NDArray
@@ -153,5 +154,55 @@ class Usage:
     cached_tokens: int | None = None
 
 
-ChatEvent = TextDelta | ReasoningDelta | ToolCall | Usage
-"""What a Chat Completions stream yields; a `ToolCall` comes whole, once its last chunk has arrived."""
+class FailoverAction(StrEnum):
+    """What failover decided; each is a line in the trace and in the report."""
+
+    SWITCHED = "switched"
+    """The model asked first failed before its first token, and the other is asked instead."""
+    HEDGED = "hedged"
+    """No first token within the budget: the other is asked too."""
+    WON = "won"
+    """Of two that were asked, this one's first token came first."""
+    KEPT_OUT = "kept_out"
+    """The circuit breaker is open, so the primary is not asked at all."""
+    PROBED = "probed"
+    """The breaker lets one request through to see whether the primary works again."""
+    RECOVERED = "recovered"
+    """The probe was answered; the primary is back."""
+    FINISHED = "finished"
+    """The answer broke off after its first words; the standby finishes it from what has been spoken."""
+
+
+@dataclass(frozen=True, slots=True)
+class FailoverDecision:
+    """One decision of failover: when (process time), what, about which model by its catalogue name, and why."""
+
+    at_s: float
+    action: FailoverAction
+    llm: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Answering:
+    """From here on the tokens are those of `llm`; told before its first token where several could have answered."""
+
+    llm: str
+
+
+@dataclass(frozen=True, slots=True)
+class Abandoned:
+    """A request to `llm` that was given up or failed after it was sent; its tokens are paid all the same.
+
+    `completion_tokens` are those that had arrived; None where nobody can tell.
+    """
+
+    llm: str
+    completion_tokens: int | None
+
+
+ChatEvent = TextDelta | ReasoningDelta | ToolCall | Usage | FailoverDecision | Answering | Abandoned
+"""What a Chat Completions stream yields; a `ToolCall` comes whole, once its last chunk has arrived.
+
+The last three come of failover alone: one provider by itself never yields them.
+"""

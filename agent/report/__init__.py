@@ -7,7 +7,8 @@ It reads the trace's objects (plain mappings, the JSON contract) and knows nothi
     findings.py   what the run says: the headline, the levers, the ledger
     waterfall.py  one turn as bars on a time axis
     figures.py    the page's charts over all turns: grid, stacked critical path, distribution
-    page.py       the page itself, from page.html.j2, page.css and page.js
+    page.py       the page of a run, from page.html.j2
+    template.py   what every page shares: template engine, filters, style and script
     pictures.py   the same charts as SVG and PNG files, through altair
 """
 

@@ -2,7 +2,8 @@ from typing import Any
 
 import pytest
 
-from agent.results import machine, percentiles, rows, share_ms, summarise
+from agent.results import machine, rows, share_ms, summarise
+from agent.statistics import percentiles
 
 FAST, SLOW = "sim/fast", "sim/slow"
 

@@ -1,0 +1,67 @@
+"""`doctor`, `fetch`, `stt-eval` and `llm-sim`: what is on this machine, and the pacer alone."""
+
+from typing import Annotated
+
+import typer
+
+from agent.commands.shared import (
+    ConfigFile,
+    Json,
+    MaxMinutes,
+    Wavs,
+    chosen_recordings,
+    read_config,
+    run,
+    stderr,
+    stdout,
+)
+
+
+def doctor(
+    llm: Annotated[list[str] | None, typer.Option(help="Ask this provider what it serves; may be given again.")] = None,
+    config: ConfigFile = None,
+    json: Json = False,
+) -> None:
+    """What is installed, reachable, missing, and the exact fix."""
+    from agent.doctor import examine, show
+
+    checks = run(examine(read_config(config), llm or []))
+    raise typer.Exit(show(checks, as_json=json))
+
+
+def fetch(
+    models: Annotated[
+        list[str] | None, typer.Argument(help="whisper:SIZE or piper:VOICE, such as whisper:base.en.")
+    ] = None,
+    list_them: Annotated[bool, typer.Option("--list", help="Show what can be fetched and what is here.")] = False,
+) -> None:
+    """Download larger speech models, with progress; what is already there is kept."""
+    from agent import fetch as body
+
+    if list_them or not models:
+        body.list_models(stdout())
+    else:
+        body.fetch_models(models, stderr())
+
+
+def stt_eval(
+    wavs: Wavs = None,
+    stt: Annotated[list[str] | None, typer.Option(help="Engines to evaluate; may be given again.")] = None,
+    window: Annotated[list[float] | None, typer.Option(help="Encoder windows in seconds; may be given again.")] = None,
+    json: Json = False,
+    max_minutes: MaxMinutes = 30.0,
+) -> None:
+    """Word error rate and latency of each speech recogniser on labelled recordings."""
+    from agent import stt_eval as body
+
+    body.run(chosen_recordings(wavs, max_minutes), stt, window, as_json=json)
+
+
+def llm_sim(
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0: any free one.")] = 8377,
+) -> None:
+    """The pacer alone: a simulated Chat Completions server at a chosen speed, for any OpenAI client."""
+    from agent.llm_sim import serve
+
+    run(serve(host, port))

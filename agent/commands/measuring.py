@@ -1,0 +1,136 @@
+"""`demo`, `replay` and `compare`: recordings through the agent in real time."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from agent.commands.shared import (
+    ConfigFile,
+    Json,
+    Lanes,
+    Llm,
+    Llms,
+    MaxMinutes,
+    ModeName,
+    Out,
+    Repeat,
+    Stt,
+    Trace,
+    Tts,
+    Wavs,
+    chosen_recordings,
+    exit_code,
+    print_document,
+    print_lines,
+    print_summary,
+    read_config,
+    run_measurement,
+    stderr,
+    stdout,
+    turn_mode,
+)
+
+
+def demo(
+    out: Annotated[Path, typer.Option(help="Folder for the report, the WAVs and the trace.")] = Path("quickturn-demo"),
+    config: ConfigFile = None,
+    lanes: Lanes = 4,
+    json: Json = False,
+) -> None:
+    """The main job with no key, no device, no download: the shipped questions at four LLM speeds and in three modes."""
+    from agent import console as show
+    from agent import demo as body
+    from agent.report import headline
+
+    console = stderr()
+    wanted = body.measurement(read_config(config), out, lanes)
+    console.print(body.WHAT_IS_REAL)
+    measured = run_measurement(wanted, console)
+    listen = body.before_and_after(measured, wanted.recordings[0], out)
+    if json:
+        print_document(measured)
+    else:
+        plain = stdout()
+        plain.print(show.grid(measured.rows))
+        print_lines(measured)
+        plain.print(f"\n[bold]{headline(measured.rows)}[/bold] (The LLMs are simulated; the rest is real.)\n")
+        plain.print(
+            f"report  {measured.report}\nlisten  {listen} (left: the user, right: the agent; first slow, then fast)"
+        )
+    raise typer.Exit(exit_code(measured))
+
+
+def replay(
+    wavs: Wavs = None,
+    llm: Llm = None,
+    mode: ModeName = None,
+    stt: Stt = None,
+    tts: Tts = None,
+    config: ConfigFile = None,
+    json: Json = False,
+    trace: Trace = None,
+    out: Out = None,
+    lanes: Lanes = 4,
+    repeat: Repeat = 1,
+    max_minutes: MaxMinutes = 30.0,
+) -> None:
+    """Run recordings through the agent in real time; time every turn."""
+    from agent import console as show
+    from agent.measure import Measurement
+
+    settings = read_config(config, llm=llm, mode=mode, stt=stt, tts=tts)
+    recordings = chosen_recordings(wavs, max_minutes)
+    agent, console = settings.agent, stderr()
+    measured = run_measurement(
+        Measurement(settings, recordings, [agent.llm], [agent.mode], "Replay", lanes, repeat, out, trace), console
+    )
+    if json:
+        print_document(measured)
+    else:
+        plain = stdout()
+        plain.print(show.turns_table(measured.turns))
+        if measured.summary["turn_latency_ms"]["n"]:
+            plain.print(show.shares(measured.rows))
+        print_summary(measured, recordings)
+    raise typer.Exit(exit_code(measured))
+
+
+def compare(
+    llm: Llms,
+    wavs: Wavs = None,
+    mode: Annotated[
+        list[str] | None, typer.Option(help="Give it once for each mode; default: the configured one.")
+    ] = None,
+    stt: Stt = None,
+    tts: Tts = None,
+    config: ConfigFile = None,
+    json: Json = False,
+    trace: Trace = None,
+    out: Out = None,
+    lanes: Lanes = 4,
+    repeat: Repeat = 1,
+    max_minutes: MaxMinutes = 30.0,
+) -> None:
+    """The same turns under several LLMs: the difference by stage, with confidence intervals."""
+    from agent import console as show
+    from agent.measure import Measurement
+    from agent.recordings import shipped
+    from agent.report import headline
+
+    settings = read_config(config, stt=stt, tts=tts)
+    modes = [turn_mode(name) for name in mode or [settings.agent.mode]]
+    recordings = chosen_recordings(wavs, max_minutes) if wavs else shipped("question_short", "question_long")
+    console = stderr()
+    measured = run_measurement(
+        Measurement(settings, recordings, llm, modes, "Comparison", lanes, repeat, out, trace), console
+    )
+    if json:
+        print_document(measured)
+    else:
+        plain = stdout()
+        plain.print(show.grid(measured.rows))
+        plain.print(show.shares(measured.rows))
+        plain.print(f"\n[bold]{headline(measured.rows)}[/bold]\n")
+        print_summary(measured, recordings)
+    raise typer.Exit(exit_code(measured))

@@ -1,0 +1,125 @@
+"""What the commands share: their common options and how they read configuration, run, print and end.
+
+Heavy imports happen inside functions, so that `--help` answers at once.
+"""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+
+import typer
+
+from pipelines.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
+    from rich.console import Console
+
+    from agent.config import Config
+    from agent.measure import Measured, Measurement
+    from agent.recordings import Recording
+    from pipelines.turn import Mode
+
+T = TypeVar("T")
+
+Wavs = Annotated[list[Path] | None, typer.Argument(help="WAV, FLAC, OGG or MP3 files; none: the shipped recordings.")]
+Llm = Annotated[str | None, typer.Option(help="PROVIDER/MODEL, or sim/PROFILE, or sim/TTFT_MS:TOK_PER_S.")]
+Llms = Annotated[list[str], typer.Option("--llm", help="Give it once for each LLM; the first is the baseline.")]
+ModeName = Annotated[str | None, typer.Option(help="sequential, streaming or speculative.")]
+Stt = Annotated[str | None, typer.Option(help="auto, embedded, whisper:SIZE_OR_PATH or pocketsphinx.")]
+Tts = Annotated[str | None, typer.Option(help="auto, embedded or piper:VOICE_OR_PATH.")]
+ConfigFile = Annotated[Path | None, typer.Option("--config", help="A TOML file over the shipped defaults.")]
+Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout, everything else on stderr.")]
+Trace = Annotated[Path | None, typer.Option(help="Write the trace (JSON Lines) to this file.")]
+Out = Annotated[Path | None, typer.Option(help="Write WAVs, trace and report into this folder.")]
+Lanes = Annotated[int, typer.Option(min=1, max=16, help="Replays that run at a time.")]
+Repeat = Annotated[int, typer.Option(min=1, max=1000, help="How often each replay is run.")]
+MaxMinutes = Annotated[float, typer.Option(min=0.1, help="Refuse longer files: a replay runs in real time.")]
+Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Log what happens to stderr.")]
+
+
+def run(work: "Coroutine[Any, Any, T]") -> "T":
+    """Run a coroutine to its end."""
+    import asyncio  # a fifth of what `--help` would otherwise take
+
+    return asyncio.run(work)
+
+
+def stderr() -> "Console":
+    """The console for progress and notes, so that stdout holds results alone."""
+    from rich.console import Console
+
+    return Console(stderr=True, highlight=False)
+
+
+def stdout() -> "Console":
+    """The console for results."""
+    from rich.console import Console
+
+    # A pipe has no width of its own; tables must not be cut to 80 there.
+    return Console(highlight=False, width=None if sys.stdout.isatty() else 140)
+
+
+def read_config(path: Path | None, **agent: str | None) -> "Config":
+    """The configuration file with the command line over it. Raises InputError."""
+    from agent.config import load_config
+
+    return load_config(path, {"agent": agent})
+
+
+def turn_mode(name: str) -> "Mode":
+    """The mode of that name. Raises InputError."""
+    from pipelines.turn import Mode
+
+    try:
+        return Mode(name)
+    except ValueError:
+        raise InputError(f"mode {name!r} is not one of: {', '.join(Mode)}") from None
+
+
+def chosen_recordings(wavs: list[Path] | None, max_minutes: float) -> "list[Recording]":
+    """The files given, or the shipped recordings. Raises InputError."""
+    from agent.recordings import load, shipped
+
+    return load(wavs, max_minutes) if wavs else shipped()
+
+
+def run_measurement(measurement: "Measurement", console: "Console") -> "Measured":
+    """Run a measurement with its progress on `console`."""
+    from agent.measure import measure
+
+    return run(measure(measurement, console))
+
+
+def print_document(measured: "Measured") -> None:
+    """One JSON document on stdout."""
+    import json
+
+    print(json.dumps(measured.document(), ensure_ascii=False))
+
+
+def print_lines(measured: "Measured") -> None:
+    """What a run comes to, in lines."""
+    from agent.console import failure_lines, summary_lines
+
+    plain = stdout()
+    for line in [*summary_lines(measured.summary, cells=len(measured.rows)), *failure_lines(measured.turns)]:
+        plain.print(line)
+
+
+def print_summary(measured: "Measured", recordings: "list[Recording]") -> None:
+    """The same, with what the user should know of the recordings and where the report is."""
+    print_lines(measured)
+    plain = stdout()
+    if any(not recording.labelled for recording in recordings):
+        plain.print("no labels beside some files: there the end of speech is estimated from energy and voice activity")
+        if measured.session["engines"]["stt"] == "embedded":
+            plain.print("the embedded recogniser does not understand human speech: try --stt pocketsphinx")
+    if measured.report:
+        plain.print(f"report  {measured.report}")
+
+
+def exit_code(measured: "Measured") -> int:
+    """1 if a turn failed."""
+    return 1 if measured.summary["outcomes"].get("failed") else 0
