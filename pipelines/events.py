@@ -175,34 +175,27 @@ class FailoverAction(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class FailoverDecision:
-    """One decision of failover: when (process time), what, about which model by its catalogue name, and why."""
+    """One decision of failover: when (process time), what, which model it turns to by its catalogue name, and why.
+
+    `gave_up` names the model whose request was given up by this after it had been accepted: it is paid all the same.
+    """
 
     at_s: float
     action: FailoverAction
     llm: str
     reason: str
+    gave_up: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Answering:
-    """From here on the tokens are those of `llm`; told before its first token where several could have answered."""
+    """The tokens from here on are those of `llm`; told before its first token where several could have answered."""
 
     llm: str
 
 
-@dataclass(frozen=True, slots=True)
-class Abandoned:
-    """A request to `llm` that was given up or failed after it was sent; its tokens are paid all the same.
-
-    `completion_tokens` are those that had arrived; None where nobody can tell.
-    """
-
-    llm: str
-    completion_tokens: int | None
-
-
-ChatEvent = TextDelta | ReasoningDelta | ToolCall | Usage | FailoverDecision | Answering | Abandoned
+ChatEvent = TextDelta | ReasoningDelta | ToolCall | Usage | FailoverDecision | Answering
 """What a Chat Completions stream yields; a `ToolCall` comes whole, once its last chunk has arrived.
 
-The last three come of failover alone: one provider by itself never yields them.
+The last two come of failover alone: one provider by itself never yields them.
 """
