@@ -19,6 +19,7 @@ from agent.resources import shipped
 from pipelines.endpointing import EndpointingSettings
 from pipelines.errors import ConfigError
 from pipelines.llm.chat import ChatSettings
+from pipelines.llm.health import FailoverSettings
 from pipelines.reply import ReplySettings
 from pipelines.turn import Mode
 from pipelines.vad import VadSettings
@@ -49,10 +50,18 @@ class Config:
     endpointing: EndpointingSettings
     reply: ReplySettings
     llm: ChatSettings
+    failover: FailoverSettings
 
 
 _ADAPTER = TypeAdapter(Config)
-_BELOW = {"_probability": 1.0, "_windows": math.inf, "_ms": math.inf, "_s": math.inf, "_tokens": math.inf}
+_BELOW = {
+    "_probability": 1.0,
+    "_windows": math.inf,
+    "_ms": math.inf,
+    "_s": math.inf,
+    "_tokens": math.inf,
+    "_failures": math.inf,
+}
 """Every number is above 0 and below this, by the unit that its name ends on."""
 
 

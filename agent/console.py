@@ -114,7 +114,21 @@ def summary_lines(summary: Mapping[str, Any], cells: int) -> list[str]:
             f"speculation: {ledger['hits']} of {ledger['turns']} turns hit, {ledger['requests']} requests, "
             f"{ledger['discards']} discarded, {ledger['wasted_tokens']} tokens wasted"
         )
+    if summary["failover"]["decisions"]:
+        lines.append(_failover_line(summary))
     return lines
+
+
+def _failover_line(summary: Mapping[str, Any]) -> str:
+    """What failover did, and what it cost beside the answers."""
+    failover = summary["failover"]
+    decisions = ", ".join(f"{n} {action.replace('_', ' ')}" for action, n in failover["decisions"].items())
+    extra, total = failover["abandoned_cost_usd"], summary["cost_usd"]
+    if extra is None or total is None:
+        cost = "unknown"
+    else:
+        cost = f"${extra:.6f} of ${total:.6f}" + (f" ({extra / total:.1%})" if total else "")
+    return f"failover: {decisions}; {failover['abandoned_requests']} requests paid twice, extra cost {cost}"
 
 
 def failure_lines(turns: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -15,8 +15,8 @@ from agent.recordings import Recording, TurnLabel
 from pipelines.events import SAMPLE_RATE_HZ, AudioFrame, Clock, Pcm
 from pipelines.playout import AudioOutput
 from pipelines.session import Observer, Session, SessionEvent, TurnBegan, TurnFinished
-from pipelines.trace import TurnTrace, trace_turn
 from pipelines.turn import Turn
+from pipelines.turn_spans import TurnTrace, trace_turn
 from pipelines.vad import WINDOW_SAMPLES
 
 FRAME_SAMPLES = WINDOW_SAMPLES

@@ -8,6 +8,7 @@ trace).
 
 import os
 import platform
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -16,40 +17,41 @@ import numpy as np
 from agent.replay import Replayed, ReplayedTurn
 from agent.rig import Rig
 from agent.statistics import interval_of_median, percentiles
+from pipelines.ledger import Prices
 from pipelines.listening import Utterance
-from pipelines.llm.catalogue import Model
 from pipelines.session import TurnFinished
 from pipelines.stt.wer import normalise, word_error_rate
 from pipelines.timeline import Stage
-from pipelines.trace import TurnTrace, turn_document
+from pipelines.trace import turn_document
 from pipelines.turn import Mode, Outcome, Turn
+from pipelines.turn_spans import TurnTrace
 
 Document = dict[str, Any]
 
 
 def turn_documents(replayed: Replayed, rig: Rig, llm: str, mode: Mode) -> list[Document]:
     """One document a turn, and one for a recording in which nobody spoke to the agent."""
-    recording, model = replayed.recording, rig.models[llm].endpoint.model
+    recording, prices = replayed.recording, rig.prices
     names = {"mode": mode.value, "llm": llm, "simulated": rig.models[llm].endpoint.simulated}
     engines = {"stt": rig.stt.name, "tts": rig.tts.name}
     about: Document = {"recording": recording.name, "kind": recording.kind, "seen_voice": recording.seen_voice}
-    said = _scored([(turn, _placed(turn, replayed, model)) for turn in replayed.turns], recording.labelled)
+    said = _scored([(turn, _placed(turn, replayed, prices)) for turn in replayed.turns], recording.labelled)
     if not said:
         unscored = {"reference": None, "scored_transcript": None, "wer": None, "false_cut_in": False}
-        said = [{"speech_end_s": None, **_nobody_spoke(model), **unscored}]
+        said = [{"speech_end_s": None, **_nobody_spoke(prices), **unscored}]
     return [{**about, **names, **engines, **document, "labelled": recording.labelled} for document in said]
 
 
-def _placed(turn: ReplayedTurn, replayed: Replayed, model: Model) -> Document:
+def _placed(turn: ReplayedTurn, replayed: Replayed, prices: Prices) -> Document:
     """The turn's document, with the end of its speech in seconds of the two-track WAV: its times count from there."""
     speech_end_s = round(turn.trace.origin_s - replayed.epoch_s, 4)
-    return {"speech_end_s": speech_end_s, **turn_document(turn.trace, model)}
+    return {"speech_end_s": speech_end_s, **turn_document(turn.trace, prices)}
 
 
-def _nobody_spoke(model: Model) -> Document:
+def _nobody_spoke(prices: Prices) -> Document:
     """The document of a turn in which nothing happened."""
     turn = Turn(Utterance(0), lambda: 0.0)
-    return turn_document(TurnTrace(TurnFinished(turn, Outcome.NO_SPEECH, None, "", None), 0.0), model)
+    return turn_document(TurnTrace(TurnFinished(turn, Outcome.NO_SPEECH, None, "", None), 0.0), prices)
 
 
 def _scored(turns: Sequence[tuple[ReplayedTurn, Document]], labelled: bool) -> list[Document]:
@@ -84,6 +86,7 @@ def summarise(turns: Sequence[Mapping[str, Any]], loop_lag_ms: Sequence[float]) 
         "false_cut_ins": sum(bool(t.get("false_cut_in")) for t in turns),
         "starved_ms": round(sum(t.get("starved_ms") or 0.0 for t in turns), 1),
         "speculation": _ledger(completed),
+        "failover": _failover(turns),
         "cost_usd": _total_cost(turns),
     }
 
@@ -107,9 +110,26 @@ def _ledger(turns: Sequence[Mapping[str, Any]]) -> Document:
 
 
 def _total_cost(turns: Iterable[Mapping[str, Any]]) -> float | None:
-    """Dollars for answers and discarded speculation together; None as soon as one price is unknown."""
-    costs = [c for t in turns if t.get("usage") for c in (t["usage"]["cost_usd"], t["speculation"]["wasted_cost_usd"])]
+    """Dollars for all that was asked, also in vain; None as soon as one price is unknown."""
+    costs = [c for t in turns if t.get("usage") for c in _costs(t)]
     return None if any(c is None for c in costs) else round(sum(costs), 8)
+
+
+def _costs(turn: Mapping[str, Any]) -> tuple[Any, Any, Any]:
+    usage = turn["usage"]
+    return usage["cost_usd"], usage.get("abandoned_cost_usd", 0.0), turn["speculation"]["wasted_cost_usd"]
+
+
+def _failover(turns: Sequence[Mapping[str, Any]]) -> Document:
+    """How often failover decided what, and what it paid for requests that it gave up."""
+    actions = Counter(decision["action"] for turn in turns for decision in turn.get("failover") or ())
+    usages = [turn["usage"] for turn in turns if turn.get("usage")]
+    extra = [usage.get("abandoned_cost_usd", 0.0) for usage in usages]
+    return {
+        "decisions": dict(actions),
+        "abandoned_requests": sum(usage.get("abandoned_requests", 0) for usage in usages),
+        "abandoned_cost_usd": None if None in extra else round(sum(extra), 8),
+    }
 
 
 def share_ms(turn: Mapping[str, Any], stage: str) -> float:

@@ -5,9 +5,9 @@ command line.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from agent.config import Config
@@ -17,10 +17,13 @@ from agent.replay import BuildSession
 from agent.resources import shipped
 from agent.tools import SHIPPED_TOOLS
 from pipelines.events import Clock
+from pipelines.ledger import Prices
 from pipelines.listening import Listener
+from pipelines.llm import ChatModel
 from pipelines.llm.catalogue import Catalogue, Endpoint
 from pipelines.llm.catalogue_file import load_catalogue
 from pipelines.llm.chat import ChatCompletions
+from pipelines.llm.failover import Failover
 from pipelines.playout import AudioOutput
 from pipelines.reply import Voice
 from pipelines.session import Observer, Session, SessionSettings
@@ -40,7 +43,7 @@ class Model:
     """A model that is connected and warm."""
 
     endpoint: Endpoint
-    chat: ChatCompletions
+    chat: ChatModel
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +56,13 @@ class Rig:
     tts: TextToSpeech
     models: dict[str, Model]
     notes: tuple[str, ...]
+    standby: Model | None = None
+
+    @property
+    def prices(self) -> Prices:
+        """All models that may answer, by catalogue name."""
+        connected = [*self.models.values(), *([self.standby] if self.standby else [])]
+        return {model.chat.name: model.endpoint.model for model in connected}
 
     def session_builder(self, llm: str, mode: Mode) -> BuildSession:
         """How to build a session with this model and mode around an output."""
@@ -74,7 +84,9 @@ class Rig:
                 recognise_while_speaking=mode is not Mode.SEQUENTIAL,
             )
             tools = SHIPPED_TOOLS if config.agent.tools else ()
-            return Session(listener, Voice(model.chat, self.tts, output, self.clock, tools), settings, observer)
+            standby = self.standby.chat if self.standby else None
+            voice = Voice(model.chat, self.tts, output, self.clock, tools, standby)
+            return Session(listener, voice, settings, observer)
 
         return build
 
@@ -89,7 +101,8 @@ def read_catalogue(config: Config) -> Catalogue:
 async def open_rig(config: Config, llms: Sequence[str], *, live: bool = False) -> AsyncIterator[Rig]:
     """Load the engines and connect to every model of `llms`. Raises InputError and ServiceError."""
     catalogue = read_catalogue(config)
-    endpoints = {name: catalogue.resolve(name) for name in dict.fromkeys(llms)}
+    names = [*llms, *([config.failover.standby] if config.failover.standby else [])]
+    endpoints = {name: catalogue.resolve(name) for name in dict.fromkeys(names)}
     for endpoint in endpoints.values():
         endpoint.api_key()  # a missing key is told before the seconds that models take to load
     clock = asyncio.get_running_loop().time
@@ -99,10 +112,30 @@ async def open_rig(config: Config, llms: Sequence[str], *, live: bool = False) -
         if any(endpoint.simulated for endpoint in endpoints.values()):
             base_url = await stack.enter_async_context(pacer_process())
             endpoints = {n: e.at(base_url) if e.simulated else e for n, e in endpoints.items()}
-        models = {}
-        for name, endpoint in endpoints.items():
-            chat = ChatCompletions(endpoint, config.llm)
-            stack.push_async_callback(chat.aclose)
-            await chat.warm_up()
-            models[name] = Model(endpoint, chat)
-        yield Rig(config, clock, stt, tts, models, (stt_note, tts_note))
+        models, standby = await _connect(config, endpoints, list(dict.fromkeys(llms)), clock, stack)
+        yield Rig(config, clock, stt, tts, models, (stt_note, tts_note), standby)
+
+
+async def _connect(
+    config: Config, endpoints: Mapping[str, Endpoint], llms: Sequence[str], clock: Clock, stack: AsyncExitStack
+) -> tuple[dict[str, Model], Model | None]:
+    """Warm models, each with the standby behind it if there is one, which stays warm as long as the stack is open."""
+    failover = config.failover
+    if not failover.standby:
+        models = {name: Model(endpoints[name], ChatCompletions(endpoints[name], config.llm)) for name in llms}
+        for model in models.values():
+            stack.push_async_callback(model.chat.aclose)
+            await model.chat.warm_up()
+        return models, None
+    # Somebody else can finish the answer, so a stall need not be waited out.
+    impatient = replace(config.llm, stall_timeout_s=min(config.llm.stall_timeout_s, failover.stall_s))
+    standby = Model(endpoints[failover.standby], ChatCompletions(endpoints[failover.standby], config.llm))
+    stack.push_async_callback(standby.chat.aclose)
+    models = {}
+    for name in llms:
+        primary = ChatCompletions(endpoints[name], impatient)
+        stack.push_async_callback(primary.aclose)
+        chat = Failover(primary, standby.chat, failover, clock)
+        await stack.enter_async_context(chat.kept_warm())
+        models[name] = Model(endpoints[name], chat)
+    return models, standby

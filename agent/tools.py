@@ -6,40 +6,27 @@ They are examples: the weather is made up from the city's name and says so; the 
 import asyncio
 import logging
 import zlib
+from typing import Annotated
 
-from pipelines.events import ToolSpec
-from pipelines.tools import Tool
+from pydantic import Field
+
+from pipelines.tools import tool
 
 log = logging.getLogger(__name__)
 
 _SKIES = ("sunny", "cloudy", "rainy", "windy", "clear")
 
 
-async def get_weather(city: str) -> str:
-    """Made-up weather that is the same for a city every time."""
+async def get_weather(city: Annotated[str, Field(description="City name, such as Paris")]) -> str:
+    """The weather in a city today."""
     seed = zlib.crc32(city.lower().encode())
     return f"{_SKIES[seed % len(_SKIES)]}, {8 + seed // 7 % 20} degrees in {city} (example data)"
 
 
-async def set_timer(minutes: float) -> str:
-    """Start a timer; the log rings it."""
+async def set_timer(minutes: Annotated[float, Field(gt=0, description="How many minutes from now")]) -> str:
+    """Set a timer."""
     asyncio.get_running_loop().call_later(minutes * 60, log.warning, "the timer of %g minutes rings", minutes)
     return f"timer set for {minutes:g} minutes"
 
 
-def _parameters(name: str, kind: str, description: str) -> dict[str, object]:
-    return {"type": "object", "properties": {name: {"type": kind, "description": description}}, "required": [name]}
-
-
-SHIPPED_TOOLS = (
-    Tool(
-        ToolSpec(
-            "get_weather", "The weather in a city today.", _parameters("city", "string", "City name, such as Paris")
-        ),
-        get_weather,
-    ),
-    Tool(
-        ToolSpec("set_timer", "Set a timer.", _parameters("minutes", "number", "How many minutes from now")),
-        set_timer,
-    ),
-)
+SHIPPED_TOOLS = (tool(get_weather, read_only=True), tool(set_timer))

@@ -23,6 +23,7 @@ def session_line(rig: Rig) -> dict[str, Any]:
     """The first line: version, configuration (it holds no secret: keys come from the environment), machine, engines,
     models.
     """
+    models = rig.models | ({rig.standby.endpoint.name: rig.standby} if rig.standby else {})
     return {
         "type": "session",
         "version": TRACE_VERSION,
@@ -30,8 +31,8 @@ def session_line(rig: Rig) -> dict[str, Any]:
         "started_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "config": asdict(rig.config),
         "machine": machine(),
-        "engines": {"stt": rig.stt.name, "tts": rig.tts.name, "vad": "silero-v6", "llm": list(rig.models)},
-        "simulated": any(model.endpoint.simulated for model in rig.models.values()),
+        "engines": {"stt": rig.stt.name, "tts": rig.tts.name, "vad": "silero-v6", "llm": list(models)},
+        "simulated": any(model.endpoint.simulated for model in models.values()),
     }
 
 

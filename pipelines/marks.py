@@ -5,25 +5,52 @@
 
 from dataclasses import dataclass, field
 
-from pipelines.events import ToolCall, Usage
+from pipelines.events import FailoverDecision, ToolCall, Usage
+from pipelines.llm.history import Fitted
 from pipelines.playout import Played
 
 
 @dataclass(slots=True)
+class ToolRun:
+    """One call of a tool: what was told to the model, whether it tells of a failure, and when it ran.
+
+    `on_a_guess` is whether it began before the turn was committed.
+    """
+
+    call: ToolCall
+    read_only: bool
+    on_a_guess: bool
+    started_s: float
+    ended_s: float | None = None
+    result: str = ""
+    failed: bool = False
+
+
+@dataclass(slots=True)
 class Request:
-    """The marks of one Chat Completions request, in process time."""
+    """The marks of one Chat Completions request, in process time.
+
+    `llm` is whose tokens they are, `context` what was sent of the conversation, `first_unit_deltas` how many deltas the
+    first unit took, `broken` why the stream ended early.
+    """
 
     sent_s: float
+    llm: str
+    context: Fitted
     first_token_s: float | None = None
     first_unit_s: float | None = None
     last_token_s: float | None = None
     ended_s: float | None = None
     deltas: int = 0
+    first_unit_deltas: int | None = None
     text: str = ""
     usage: Usage | None = None
-    prompt_chars: int = 0
+    decisions: list[FailoverDecision] = field(default_factory=list)
+    broken: str | None = None
     tool_calls: list[ToolCall] = field(default_factory=list)
+    tool_runs: list[ToolRun] = field(default_factory=list)
     tools_ended_s: float | None = None
+    filler_s: float | None = None
 
 
 @dataclass(slots=True)

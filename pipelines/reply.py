@@ -1,4 +1,4 @@
-"""One answer in the making: messages -> LLM stream -> sentences -> speech -> output.
+"""One answer in the making: messages -> thinking -> sentences -> speech -> output.
 
 A reply is silent, and runs no tool, until it is released; so it may be started on a guess and thrown away. Three
 tasks of one TaskGroup pull in turn: `_think` reads the LLM as fast as it writes, `_speak` synthesizes a little ahead,
@@ -14,28 +14,25 @@ from asyncio import TaskGroup
 from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing, suppress
 from dataclasses import dataclass
-from typing import Literal
 
 import anyio
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 
 from pipelines.audio import first_audible_sample, resample
-from pipelines.errors import LLMError, LLMFault, QuickturnError, StageError
+from pipelines.errors import QuickturnError, StageError
 from pipelines.events import (
     ChatMessage,
     Clock,
     Pcm,
-    ReasoningDelta,
-    TextDelta,
-    ToolCall,
-    Usage,
 )
 from pipelines.llm import ChatModel
+from pipelines.llm.history import Window
 from pipelines.marks import Playout, Request, Unit
 from pipelines.playout import AudioOutput
-from pipelines.sentences import SentenceSplitter
+from pipelines.sentences import FirstUnit
 from pipelines.speakable import speakable
-from pipelines.tools import Tool, run_tool
+from pipelines.thinking import Mind, Thinking
+from pipelines.tools import Tool
 from pipelines.tts import TextToSpeech
 
 log = logging.getLogger(__name__)
@@ -44,30 +41,33 @@ log = logging.getLogger(__name__)
 _UNITS_BOUND = 256
 _SPEECH_BOUND = 1  # synthesized units waiting for the output; with the one being made, speech stays two sentences ahead
 _LEAD_MS = 10  # of the silence before the first word is kept, so that no soft onset is cut
-_MAX_REQUESTS = 4  # requests that one turn may make; a model that calls tools for ever is stopped
 
 
 @dataclass(frozen=True, slots=True)
 class ReplySettings:
     """`first_unit`: what TTS starts on.
 
-    `apology`: what is said when the LLM fails. `tts_timeout_s`: the synthesizer's time for each piece of speech.
+    `apology`: what is said when the LLM fails. `filler`: what is said while a tool runs longer than `filler_after_ms`;
+    empty for nothing. `tts_timeout_s`: the synthesizer's time for each piece of speech.
     """
 
-    first_unit: Literal["sentence", "clause"] = "sentence"
+    first_unit: FirstUnit = "sentence"
     apology: str = "Sorry, something went wrong. Please say that again."
+    filler: str = "One moment."
+    filler_after_ms: float = 800.0
     tts_timeout_s: float = 10.0
 
 
 @dataclass(frozen=True, slots=True)
 class Voice:
-    """The stages that a reply passes through."""
+    """The stages that a reply passes through; `standby` finishes an answer that `llm` breaks off."""
 
     llm: ChatModel
     tts: TextToSpeech
     output: AudioOutput
     clock: Clock
     tools: Sequence[Tool] = ()
+    standby: ChatModel | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,24 +89,39 @@ class Reply:
         voice: Voice,
         settings: ReplySettings,
         *,
+        window: Window | None = None,
         streamed: bool = True,
     ) -> None:
         self.question = question
         self.error: QuickturnError | None = None
-        self.requests: list[Request] = []
         self.units: list[Unit] = []
         self.playout = Playout()
-        self._messages = list(messages)
         self._voice = voice
         self._settings = settings
         self.streamed = streamed
         self._released = asyncio.Event()
+        mind = Mind(
+            voice.llm,
+            voice.standby,
+            voice.tools,
+            window or Window(None, 0),
+            voice.clock,
+            settings.first_unit,
+            settings.filler,
+            settings.filler_after_ms,
+        )
+        self._thinking = Thinking(messages, mind, self._released, streamed=streamed)
         self._has_voice = False  # whether something audible has been synthesized yet
 
     @property
     def text(self) -> str:
         """All that the model has written so far."""
-        return " ".join(request.text for request in self.requests if request.text)
+        return self._thinking.text
+
+    @property
+    def requests(self) -> list[Request]:
+        """The marks of all that was asked of a model."""
+        return self._thinking.requests
 
     @property
     def used_tools(self) -> bool:
@@ -132,68 +147,13 @@ class Reply:
     async def _think(self, units: MemoryObjectSendStream[str]) -> None:
         async with units:
             try:
-                await self._converse(units)
+                await self._thinking.run(units.send)
             except anyio.BrokenResourceError:
                 return  # the synthesizer failed and no longer listens
             except Exception as error:
                 self._fail(error, f"LLM '{self._voice.llm.name}'")
                 with suppress(anyio.BrokenResourceError):
                     await units.send(self._settings.apology)
-
-    async def _converse(self, units: MemoryObjectSendStream[str]) -> None:
-        request = await self._ask(units)
-        while request.tool_calls:
-            if len(self.requests) == _MAX_REQUESTS:
-                problem = f"still calls tools in the last of {_MAX_REQUESTS} requests"
-                raise LLMError(f"LLM '{self._voice.llm.name}' {problem}", LLMFault.MALFORMED)
-            await self._run_tools(request)
-            request = await self._ask(units)
-        if not self.text.strip():
-            raise LLMError(f"LLM '{self._voice.llm.name}' sent no answer text", LLMFault.MALFORMED)
-
-    async def _ask(self, units: MemoryObjectSendStream[str]) -> Request:
-        splitter = SentenceSplitter(self._settings.first_unit)
-        request = Request(self._voice.clock(), prompt_chars=sum(len(m.text) for m in self._messages))
-        self.requests.append(request)
-        tools = [tool.spec for tool in self._voice.tools]
-        async with aclosing(self._voice.llm.stream(self._messages, tools)) as events:
-            async for event in events:
-                match event:
-                    case TextDelta(text):
-                        self._count(request, text)
-                        if self.streamed:
-                            await self._hand_over(request, splitter.push(text), units)
-                    case ReasoningDelta():
-                        request.deltas += 1
-                    case ToolCall():
-                        request.tool_calls.append(event)
-                    case Usage():
-                        request.usage = event
-        rest = splitter.flush() if self.streamed else [request.text]
-        await self._hand_over(request, rest, units)
-        request.ended_s = self._voice.clock()
-        return request
-
-    def _count(self, request: Request, text: str) -> None:
-        request.last_token_s = self._voice.clock()
-        if request.first_token_s is None:
-            request.first_token_s = request.last_token_s
-        request.deltas += 1
-        request.text += text
-
-    async def _hand_over(self, request: Request, texts: Sequence[str], units: MemoryObjectSendStream[str]) -> None:
-        for text in filter(None, texts):
-            if request.first_unit_s is None:
-                request.first_unit_s = self._voice.clock()
-            await units.send(text)
-
-    async def _run_tools(self, request: Request) -> None:
-        await self._released.wait()  # a tool may change the world: never on a guess
-        self._messages.append(ChatMessage("assistant", request.text, tuple(request.tool_calls)))
-        for call in request.tool_calls:
-            result = await run_tool(self._voice.tools, call)
-            self._messages.append(ChatMessage("tool", result, tool_call_id=call.call_id))
-        request.tools_ended_s = self._voice.clock()
 
     # ------------------------------------------------------------ speak
 

@@ -24,6 +24,9 @@ _WEB_TOKEN = re.compile(r"://|(?:^|\W)www\.|\w\.[a-z]{2,}/", re.IGNORECASE)
 # A comma after a digit may be inside a date ("March 3, 2026").
 _CLAUSE_END = re.compile(r"(?:(?<!\d),|[;:—–]|\s-)(?=\s)")
 
+FirstUnit = Literal["sentence", "clause"]
+"""What speech begins with."""
+
 
 class SentenceSplitter:
     """Cuts one reply into units; make a new one for each reply.
@@ -32,7 +35,7 @@ class SentenceSplitter:
     of surrounding space and hold at least one letter or digit. Fenced code blocks are left out: nobody wants them read.
     """
 
-    def __init__(self, first_unit: Literal["sentence", "clause"] = "sentence") -> None:
+    def __init__(self, first_unit: FirstUnit = "sentence") -> None:
         self._clause_will_do = first_unit == "clause"
         self._text = ""  # the unit being collected
         self._ready: list[str] = []

@@ -19,7 +19,7 @@ from pipelines.audio import resample
 from pipelines.errors import QuickturnError, StageError
 from pipelines.events import AudioFrame, ChatMessage
 from pipelines.listening import Listener, Utterance
-from pipelines.llm.history import fit
+from pipelines.llm.history import Window
 from pipelines.playout import heard_text
 from pipelines.reply import Reply, ReplySettings, Voice, next_piece
 from pipelines.turn import Mode, Outcome, Turn, take_turn
@@ -129,8 +129,8 @@ class Session:
     def _start_reply(self, question: str, *, streamed: bool = True) -> Reply:
         settings = self._settings
         messages = [ChatMessage("system", settings.system_prompt), *_with_user(self.history, question)]
-        fitting = fit(messages, settings.context_window_tokens, settings.reply_tokens)
-        return Reply(question, fitting, self._voice, settings.reply, streamed=streamed)
+        window = Window(settings.context_window_tokens, settings.reply_tokens)
+        return Reply(question, messages, self._voice, settings.reply, window=window, streamed=streamed)
 
     def _remember(self, said: str, heard: str) -> None:
         self.history = _with_user(self.history, said)

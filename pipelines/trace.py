@@ -1,149 +1,29 @@
-"""From a finished turn to its spans, its critical path and its line in the trace (the JSON contract).
+"""A finished turn's line in the trace: the JSON contract.
 
 It reads what the stages noted and asks them nothing. Times in a trace are ms relative to the true end of the user's
 speech: the labelled one of a recording, else the voice activity's own (which is late by its hang-over, and then
-`labelled` is false).
+`labelled` is false). What tokens came to is `pipelines.ledger`'s.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
 
-from pipelines.events import Transcript, Usage
-from pipelines.listening import TurnEnded
+from pipelines.events import FailoverDecision, Transcript
+from pipelines.ledger import answer_tokens, speculation_entry, usage_entry
 from pipelines.llm.catalogue import Model
-from pipelines.llm.history import CHARACTERS_PER_TOKEN
-from pipelines.marks import Request
+from pipelines.marks import Request, ToolRun, Unit
 from pipelines.reply import Reply
-from pipelines.session import TurnFinished
-from pipelines.timeline import Segment, Span, Stage, Timeline, critical_path
+from pipelines.timeline import Segment, Span, Stage
 from pipelines.turn import Guess, Turn
+from pipelines.turn_spans import TurnTrace
+
+_LONGEST_RESULT = 300  # characters of a tool's result: a trace is for reading
 
 
-@dataclass(slots=True)
-class TurnTrace:
-    """A finished turn as spans in process time."""
+def turn_document(trace: TurnTrace, prices: Mapping[str, Model]) -> dict[str, object]:
+    """The turn's line in the trace, but for what only the caller knows (recording, mode, names, reference).
 
-    finished: TurnFinished
-    origin_s: float
-    timeline: Timeline = field(default_factory=Timeline)
-    path: list[Segment] = field(default_factory=list)
-    turn_latency_ms: float | None = None
-
-
-def trace_turn(finished: TurnFinished, speech_start_s: float, speech_end_s: float) -> TurnTrace:
-    """Lay out the spans of a turn and walk its critical path back to `speech_end_s`, the true end of speech."""
-    trace = TurnTrace(finished, speech_end_s)
-    turn, timeline = finished.turn, trace.timeline
-    timeline.add(Stage.SPEECH, speech_start_s, speech_end_s)
-    heard = _hearing_spans(turn, timeline)
-    for guess in turn.guesses:
-        if guess is not turn.answer:
-            _reply_spans(guess, timeline, [heard.get(id(guess.transcript))], guess.discarded_s or finished.cut_s)
-    if turn.answer is None:
-        return trace
-    known = [heard.get(id(turn.answer.transcript))] if turn.hit else [heard.get(_ENDPOINT), heard.get(_FINAL)]
-    ready = _reply_spans(turn.answer, timeline, known, None)
-    last = _playout_spans(turn.answer.reply, timeline, [ready, heard.get(_ENDPOINT), heard.get(_FINAL)], finished.cut_s)
-    if last is not None and timeline.spans[last].end_s > speech_end_s:
-        trace.path = critical_path(timeline.spans, last, speech_end_s)
-        trace.turn_latency_ms = (timeline.spans[last].end_s - speech_end_s) * 1_000
-    return trace
-
-
-_ENDPOINT, _FINAL = -1, -2
-
-
-def _hearing_spans(turn: Turn, timeline: Timeline) -> dict[int, int]:
-    """Spans of endpointing and recognition, by the id of their transcript, or `_ENDPOINT` or `_FINAL`."""
-    ids: dict[int, int] = {}
-    noticed = None
-    if turn.ended is not None:
-        end = turn.ended
-        noticed = timeline.add(Stage.ENDPOINT, end.speech_end_s, end.paused_s, label="silence noticed")
-        ids[_ENDPOINT] = timeline.add(Stage.ENDPOINT, end.speech_end_s, end.endpoint_s, label="end of turn")
-    for transcript in turn.transcripts:
-        waited_for = _waited_for(transcript, turn.ended, noticed, ids.get(_ENDPOINT))
-        asked_s = transcript.started_s if waited_for is None else timeline.spans[waited_for].end_s
-        ids[id(transcript)] = timeline.add(
-            Stage.STT,
-            # What the recogniser did first, an older decode say, is its time too.
-            min(asked_s, transcript.started_s),
-            transcript.ready_s,
-            after=[waited_for],
-            label="final" if transcript.is_final else "partial",
-        )
-    if turn.ended is not None:
-        ids[_FINAL] = ids[id(turn.ended.transcript)]
-    return ids
-
-
-def _waited_for(transcript: Transcript, ended: TurnEnded | None, noticed: int | None, over: int | None) -> int | None:
-    """What a decode waited for: the end of the turn, the silence that announced it, or (while the user spoke)
-    nothing.
+    `prices` holds the models that may have answered, by catalogue name.
     """
-    if ended is None or transcript.started_s < ended.paused_s:
-        return None
-    return over if transcript.started_s >= ended.endpoint_s else noticed
-
-
-def _reply_spans(
-    guess: Guess, timeline: Timeline, known: Sequence[int | None], discarded_s: float | None
-) -> int | None:
-    """Spans of the LLM, tools and TTS; returns the one in which the first speech became ready."""
-    gone = discarded_s is not None
-    reply, last = guess.reply, known
-    for request in reply.requests:
-        last = _request_spans(request, timeline, last, discarded_s)
-    ready: int | None = None
-    for number, unit in enumerate(reply.units):
-        first_pcm_s = unit.first_pcm_s if reply.streamed else unit.tts_ended_s
-        end_s = first_pcm_s or discarded_s or unit.tts_started_s
-        after = last if number == 0 or reply.streamed else [ready]
-        span = timeline.add(
-            Stage.TTS, unit.tts_started_s, end_s, after=after, label=f"unit {number + 1}", discarded=gone
-        )
-        if ready is None or not reply.streamed:
-            ready = span
-    return ready
-
-
-def _request_spans(
-    request: Request, timeline: Timeline, known: Sequence[int | None], discarded_s: float | None
-) -> list[int | None]:
-    gone = discarded_s is not None
-    over_s = request.ended_s or discarded_s or request.last_token_s or request.sent_s
-    first_s = request.first_token_s or over_s
-    ttft = timeline.add(Stage.LLM_TTFT, request.sent_s, first_s, after=known, discarded=gone)
-    unit_s = request.first_unit_s or over_s
-    sentence = timeline.add(Stage.LLM_SENTENCE, first_s, unit_s, after=[ttft], discarded=gone)
-    if over_s > unit_s:
-        timeline.add(Stage.LLM_REST, unit_s, over_s, after=[sentence], discarded=gone)
-    if request.tools_ended_s is None:
-        return [sentence]
-    return [timeline.add(Stage.TOOL, over_s, request.tools_ended_s, after=[sentence])]
-
-
-def _playout_spans(reply: Reply, timeline: Timeline, inputs: Sequence[int | None], cut_s: float | None) -> int | None:
-    """Spans from the hand-over to the output on; returns the one that ends at the first audible sample, if it was
-    heard.
-    """
-    playout = reply.playout
-    if playout.handed_s is None or playout.started_s is None or playout.audible_s is None:
-        return None
-    if cut_s is not None and playout.audible_s > cut_s:
-        return None
-    output = timeline.add(Stage.OUTPUT, playout.handed_s, playout.started_s, after=inputs)
-    silence = timeline.add(Stage.LEADING_SILENCE, playout.started_s, playout.audible_s, after=[output])
-    end_s = playout.played[-1].end_s
-    timeline.add(Stage.AGENT_SPEECH, playout.audible_s, min(end_s, cut_s or end_s), after=[silence])
-    return silence
-
-
-# ---------------------------------------------------------------- the JSON contract
-
-
-def turn_document(trace: TurnTrace, model: Model) -> dict[str, object]:
-    """The turn's line in the trace, but for what only the caller knows (recording, mode, names, reference)."""
     finished, turn = trace.finished, trace.finished.turn
     reply = turn.answer.reply if turn.answer else None
     shares = path_shares_ms(trace.path)
@@ -158,10 +38,17 @@ def turn_document(trace: TurnTrace, model: Model) -> dict[str, object]:
         else None,
         "critical_path": [_segment_document(segment, trace) for segment in (*_hidden(trace), *trace.path)],
         "stages": _stages(trace),
-        "speculation": _speculation(trace, model),
-        "usage": _usage(reply, model),
+        "speculation": speculation_entry(turn, prices),
+        "usage": usage_entry(reply, prices) if reply else None,
+        "context": _context(reply) if reply else None,
+        "failover": [_decision(d, trace) for r in _requests(trace) for d in r.decisions],
+        "tools": [_tool_run(run, trace) for r in _requests(trace) for run in r.tool_runs],
+        "filler_ms": _filler_ms(trace),
         "starved_ms": _ms(reply.playout.starved_ms) if reply else None,
         "error": str(finished.error) if finished.error else None,
+        "transcripts": [_transcript(t, trace) for t in turn.transcripts],
+        "requests": [_request(request, guess, trace) for guess in _guesses(turn) for request in guess.reply.requests],
+        "units": [_unit(unit, trace) for unit in reply.units] if reply else [],
         "spans": [_span_document(span, trace) for span in trace.timeline.spans.values()],
     }
 
@@ -228,71 +115,100 @@ def _stages(trace: TurnTrace) -> dict[str, float | None]:
 def _tokens_per_s(request: Request) -> float | None:
     if request.first_token_s is None or request.last_token_s is None or request.last_token_s <= request.first_token_s:
         return None
-    return round((_answer_tokens(request) - 1) / (request.last_token_s - request.first_token_s), 1)
+    return round((answer_tokens(request) - 1) / (request.last_token_s - request.first_token_s), 1)
 
 
-def _answer_tokens(request: Request) -> int:
-    """Completion tokens without reasoning: by the provider's usage, else one a delta."""
-    usage = request.usage
-    if usage is None or usage.completion_tokens is None:
-        return request.deltas
-    return usage.completion_tokens - (usage.reasoning_tokens or 0)
+# ---------------------------------------------------------------- what the stages did
 
 
-def _told(request: Request) -> tuple[int | None, int | None]:
-    """Prompt and completion tokens as the provider counted them."""
-    return (request.usage.prompt_tokens, request.usage.completion_tokens) if request.usage else (None, None)
+def _guesses(turn: Turn) -> list[Guess]:
+    """All replies that were begun, the answer last."""
+    return [guess for guess in turn.guesses if guess is not turn.answer] + ([turn.answer] if turn.answer else [])
 
 
-def _prompt_tokens(request: Request) -> int:
-    told, _ = _told(request)
-    return request.prompt_chars // CHARACTERS_PER_TOKEN if told is None else told
+def _requests(trace: TurnTrace) -> list[Request]:
+    """The requests of the answer."""
+    answer = trace.finished.turn.answer
+    return answer.reply.requests if answer else []
 
 
-def _completion_tokens(request: Request) -> int:
-    _, told = _told(request)
-    return request.deltas if told is None else told
-
-
-def _usage(reply: Reply | None, model: Model) -> dict[str, object] | None:
-    if reply is None:
+def _context(reply: Reply) -> dict[str, object] | None:
+    """How much of the conversation the last request held; turns are dropped from the front, and whole."""
+    if not reply.requests:
         return None
-    prompt = sum(_prompt_tokens(r) for r in reply.requests)
-    completion = sum(_completion_tokens(r) for r in reply.requests)
+    fitted = reply.requests[-1].context
+    return {"dropped_turns": fitted.dropped_turns, "estimated_tokens": fitted.estimated_tokens}
+
+
+def _decision(decision: FailoverDecision, trace: TurnTrace) -> dict[str, object]:
     return {
-        "prompt_tokens": prompt,
-        "completion_tokens": completion,
-        "cost_usd": model.cost_usd(Usage(prompt, completion)),
-        "estimated": any(None in _told(r) for r in reply.requests),
+        "at_ms": _at_ms(decision.at_s, trace),
+        "action": decision.action.value,
+        "llm": decision.llm,
+        "reason": decision.reason,
     }
 
 
-def _speculation(trace: TurnTrace, model: Model) -> dict[str, object]:
-    """The ledger. `saved_ms`: what this answer would have cost more, had its request been sent at the commit."""
-    turn = trace.finished.turn
-    wasted = [g for g in turn.guesses if g is not turn.answer]
-    requests = [request for guess in wasted for request in guess.reply.requests]
-    prompt = sum(_prompt_tokens(r) for r in requests)
-    completion = sum(_completion_tokens(r) for r in requests)
+def _tool_run(run: ToolRun, trace: TurnTrace) -> dict[str, object]:
     return {
-        "requests": len(turn.guesses),
-        "hit": turn.hit,
-        "discards": len(wasted),
-        "saved_ms": _ms(_saved_ms(turn)),
-        "wasted_prompt_tokens": prompt,
-        "wasted_tokens": completion,
-        "wasted_cost_usd": model.cost_usd(Usage(prompt, completion)),
+        "name": run.call.name,
+        "arguments": run.call.arguments_json,
+        "result": run.result[:_LONGEST_RESULT],
+        "failed": run.failed,
+        "read_only": run.read_only,
+        "on_a_guess": run.on_a_guess,
+        "start_ms": _at_ms(run.started_s, trace),
+        "ms": _between(run.started_s, run.ended_s),
     }
 
 
-def _saved_ms(turn: Turn) -> float:
-    if not turn.hit or turn.answer is None or turn.committed_s is None or not turn.answer.reply.units:
-        return 0.0
-    reply = turn.answer.reply
-    sent_s, ready_s = reply.requests[0].sent_s, reply.units[0].first_pcm_s
-    if ready_s is None:
-        return 0.0
-    return max(0.0, min(ready_s - sent_s, turn.committed_s - sent_s)) * 1_000
+def _filler_ms(trace: TurnTrace) -> float | None:
+    """When the agent said that it takes a moment."""
+    said = [r.filler_s for r in _requests(trace) if r.filler_s is not None]
+    return _at_ms(said[0], trace) if said else None
+
+
+def _transcript(transcript: Transcript, trace: TurnTrace) -> dict[str, object]:
+    return {
+        "text": transcript.text,
+        "stable_text": transcript.stable_text,
+        "final": transcript.is_final,
+        "start_ms": _at_ms(transcript.started_s, trace),
+        "ready_ms": _at_ms(transcript.ready_s, trace),
+        "end_probability": _rounded(transcript.end_probability),
+    }
+
+
+def _request(request: Request, guess: Guess, trace: TurnTrace) -> dict[str, object]:
+    return {
+        "llm": request.llm,
+        "question": guess.reply.question,
+        "discarded": guess is not trace.finished.turn.answer,
+        "sent_ms": _at_ms(request.sent_s, trace),
+        "first_token_ms": _at_ms(request.first_token_s, trace),
+        "first_unit_ms": _at_ms(request.first_unit_s, trace),
+        "end_ms": _at_ms(request.ended_s, trace),
+        "first_unit_tokens": request.first_unit_deltas,
+        "answer_tokens": answer_tokens(request),
+        "broken": request.broken,
+    }
+
+
+def _unit(unit: Unit, trace: TurnTrace) -> dict[str, object]:
+    return {
+        "text": unit.text,
+        "start_ms": _at_ms(unit.tts_started_s, trace),
+        "first_pcm_ms": _at_ms(unit.first_pcm_s, trace),
+        "end_ms": _at_ms(unit.tts_ended_s, trace),
+    }
+
+
+def _at_ms(at_s: float | None, trace: TurnTrace) -> float | None:
+    return None if at_s is None else _ms((at_s - trace.origin_s) * 1_000)
+
+
+def _rounded(probability: float | None) -> float | None:
+    return None if probability is None else round(probability, 3)
 
 
 def _between(start_s: float | None, end_s: float | None) -> float | None:

@@ -7,6 +7,7 @@ import typer
 
 from agent.commands.shared import (
     ConfigFile,
+    Hedge,
     Json,
     Lanes,
     Llm,
@@ -15,6 +16,7 @@ from agent.commands.shared import (
     ModeName,
     Out,
     Repeat,
+    Standby,
     Stt,
     Trace,
     Tts,
@@ -65,6 +67,8 @@ def replay(
     wavs: Wavs = None,
     llm: Llm = None,
     mode: ModeName = None,
+    standby: Standby = None,
+    hedge: Hedge = None,
     stt: Stt = None,
     tts: Tts = None,
     config: ConfigFile = None,
@@ -79,7 +83,7 @@ def replay(
     from agent import console as show
     from agent.measure import Measurement
 
-    settings = read_config(config, llm=llm, mode=mode, stt=stt, tts=tts)
+    settings = read_config(config, standby=standby, hedge=hedge, llm=llm, mode=mode, stt=stt, tts=tts)
     recordings = chosen_recordings(wavs, max_minutes)
     agent, console = settings.agent, stderr()
     measured = run_measurement(
@@ -102,6 +106,8 @@ def compare(
     mode: Annotated[
         list[str] | None, typer.Option(help="Give it once for each mode; default: the configured one.")
     ] = None,
+    standby: Standby = None,
+    hedge: Hedge = None,
     stt: Stt = None,
     tts: Tts = None,
     config: ConfigFile = None,
@@ -118,7 +124,7 @@ def compare(
     from agent.recordings import shipped
     from agent.report import headline
 
-    settings = read_config(config, stt=stt, tts=tts)
+    settings = read_config(config, standby=standby, hedge=hedge, stt=stt, tts=tts)
     modes = [turn_mode(name) for name in mode or [settings.agent.mode]]
     recordings = chosen_recordings(wavs, max_minutes) if wavs else shipped("question_short", "question_long")
     console = stderr()

@@ -27,6 +27,8 @@ Wavs = Annotated[list[Path] | None, typer.Argument(help="WAV, FLAC, OGG or MP3 f
 Llm = Annotated[str | None, typer.Option(help="PROVIDER/MODEL, or sim/PROFILE, or sim/TTFT_MS:TOK_PER_S.")]
 Llms = Annotated[list[str], typer.Option("--llm", help="Give it once for each LLM; the first is the baseline.")]
 ModeName = Annotated[str | None, typer.Option(help="sequential, streaming or speculative.")]
+Standby = Annotated[str | None, typer.Option(help="The LLM that takes over where --llm fails or is late.")]
+Hedge = Annotated[str | None, typer.Option(help="When the standby is asked too: p95, off, or milliseconds.")]
 Stt = Annotated[str | None, typer.Option(help="auto, embedded, whisper:SIZE_OR_PATH or pocketsphinx.")]
 Tts = Annotated[str | None, typer.Option(help="auto, embedded or piper:VOICE_OR_PATH.")]
 ConfigFile = Annotated[Path | None, typer.Option("--config", help="A TOML file over the shipped defaults.")]
@@ -61,11 +63,16 @@ def stdout() -> "Console":
     return Console(highlight=False, width=None if sys.stdout.isatty() else 140)
 
 
-def read_config(path: Path | None, **agent: str | None) -> "Config":
+def read_config(
+    path: Path | None, *, standby: str | None = None, hedge: str | None = None, **agent: str | None
+) -> "Config":
     """The configuration file with the command line over it. Raises InputError."""
     from agent.config import load_config
 
-    return load_config(path, {"agent": agent})
+    failover: dict[str, object] = {"standby": standby, "hedge": hedge}
+    if hedge is not None and hedge.replace(".", "", 1).isdigit():
+        failover |= {"hedge": "fixed", "hedge_ms": float(hedge)}
+    return load_config(path, {"agent": agent, "failover": failover})
 
 
 def turn_mode(name: str) -> "Mode":

@@ -19,7 +19,7 @@ class BreakerState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class BreakerSettings:
-    """It opens after `failures` within `window_s`, and tries again `cooldown_s` later."""
+    """It opens after `failures` in a row within `window_s`, and tries again `cooldown_s` later."""
 
     failures: int = 3
     window_s: float = 60.0

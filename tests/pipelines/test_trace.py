@@ -9,6 +9,7 @@ from agent.replay import Replayed
 from pipelines.errors import LLMError, LLMFault, StageError
 from pipelines.events import ChatEvent, ChatMessage, ReasoningDelta, TextDelta, ToolCall, ToolSpec, Usage
 from pipelines.llm.catalogue import Model
+from pipelines.llm.history import estimate_tokens
 from pipelines.tools import Tool
 from pipelines.trace import turn_document
 from pipelines.turn import Mode
@@ -43,7 +44,11 @@ FIELDS = {
 
 
 def documents(replayed: Replayed) -> list[dict[str, Any]]:
-    return [turn_document(turn.trace, MODEL) for turn in replayed.turns]
+    return [turn_document(turn.trace, {"scripted/llm": MODEL}) for turn in replayed.turns]
+
+
+def estimate(*texts: str) -> int:
+    return sum(estimate_tokens(ChatMessage("user", text)) for text in texts)
 
 
 def document(stages: Stages) -> dict[str, Any]:
@@ -254,7 +259,7 @@ def test_a_discarded_guess_is_charged_by_what_it_had_written_where_it_was_cut() 
     partials = ((600, "What was it?", True), (710, "What was it like", False))
     turn = document(Stages(stt=ScriptedSTT(partials=partials)))
     assert turn["speculation"]["wasted_tokens"] == 2  # 100 ms to the first word, then 10 ms a word
-    assert turn["speculation"]["wasted_prompt_tokens"] == len("Be brief." + "What was it?") // 4
+    assert turn["speculation"]["wasted_prompt_tokens"] == estimate("Be brief.", "What was it?")
 
 
 def test_a_guess_of_an_interrupted_turn_counts() -> None:
@@ -272,6 +277,10 @@ def test_usage_is_the_providers_and_costs_what_the_model_costs() -> None:
         "completion_tokens": 7,
         "cost_usd": pytest.approx(20 * 0.1 + 7),
         "estimated": False,
+        "cached_tokens": None,
+        "abandoned_requests": 0,
+        "abandoned_tokens": 0,
+        "abandoned_cost_usd": 0,
     }
 
 
@@ -279,14 +288,14 @@ def test_usage_that_the_provider_did_not_tell_is_estimated() -> None:
     events: list[ChatEvent] = [TextDelta("Noon"), TextDelta("."), Usage(None, None)]
     usage = document(Stages(llm=ScriptedLLM(events=(events[:2],))))["usage"]
     assert (usage["completion_tokens"], usage["estimated"]) == (2, True)
-    assert usage["prompt_tokens"] == len("Be brief." + "What time is it?") // 4
+    assert usage["prompt_tokens"] == estimate("Be brief.", "What time is it?")
     told_nothing = document(Stages(llm=ScriptedLLM(events=(events,))))["usage"]
     assert (told_nothing["completion_tokens"], told_nothing["estimated"]) == (2, True)
 
 
 def test_a_price_that_is_unknown_is_null() -> None:
     turn = converse(Stages()).turns[0]
-    usage = turn_document(turn.trace, Model("unpriced"))["usage"]
+    usage = turn_document(turn.trace, {"scripted/llm": Model("unpriced")})["usage"]
     assert isinstance(usage, dict)
     assert usage["cost_usd"] is None
 

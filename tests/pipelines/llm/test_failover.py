@@ -6,10 +6,11 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from pipelines.errors import LLMError, LLMFault
-from pipelines.events import Answering, ChatEvent, ChatMessage, FailoverAction, FailoverDecision, TextDelta
+from pipelines.errors import InputError, LLMError, LLMFault
+from pipelines.events import Answering, ChatEvent, ChatMessage, FailoverAction, FailoverDecision, TextDelta, Usage
 from pipelines.llm.breaker import BreakerState
-from pipelines.llm.failover import Failover, FailoverSettings, Hedge
+from pipelines.llm.failover import Failover
+from pipelines.llm.health import FailoverSettings, Hedge
 from tests.scripted import ScriptedLLM, now
 from tests.virtual_time import cancel_after, run
 
@@ -116,6 +117,46 @@ def test_without_a_first_token_within_the_budget_the_standby_is_asked_too_and_th
     assert [e.gave_up for e in events if isinstance(e, FailoverDecision)] == [None, "a/primary"]
 
 
+def test_the_loser_is_cancelled_at_the_first_token_not_at_the_end_of_the_answer() -> None:
+    pair = Pair(ScriptedLLM(ttft_ms=500, name="a/primary"), ScriptedLLM(name="b/standby", tokens_per_s=1))
+
+    async def until_the_first_token() -> int:
+        async with aclosing(pair.failover.stream(ASK)) as stream:
+            async for event in stream:
+                if isinstance(event, TextDelta):
+                    await asyncio.sleep(0.01)
+                    return pair.primary.cancelled
+        return 0
+
+    assert run(until_the_first_token()) == 1
+
+
+def test_a_loser_that_takes_long_to_close_does_not_delay_the_answer() -> None:
+    pair = Pair(ScriptedLLM(ttft_ms=3_000, closing_ms=700, name="a/primary"))
+    pair.asked()
+    assert pair.took_s == [0.4]
+
+
+def test_a_primary_that_loses_three_races_in_a_row_is_kept_out() -> None:
+    pair = Pair(ScriptedLLM(ttft_ms=3_000, name="a/primary"))
+    pair.asked(times=4)
+    assert len(pair.primary.requests) == 3
+    assert pair.took_s == [0.4, 0.4, 0.4, 0.1]
+
+
+def test_an_answer_without_a_token_is_a_fault() -> None:
+    pair = Pair(ScriptedLLM(events=[[Usage(20, 0)]], name="a/primary"))
+    events = pair.asked()
+    assert text(events) == "Second answer."
+    assert actions(events) == [(FailoverAction.SWITCHED, "b/standby")]
+
+
+def test_a_primary_that_fails_after_it_was_accepted_is_paid_when_the_standby_was_asked_too() -> None:
+    primary = ScriptedLLM(ttft_ms=350, errors=[error(LLMFault.CUT)], name="a/primary")
+    events = Pair(primary).asked()
+    assert [e.gave_up for e in events if isinstance(e, FailoverDecision)] == [None, "a/primary"]
+
+
 def test_a_primary_that_still_comes_first_wins_and_the_standbys_request_is_paid() -> None:
     pair = Pair(ScriptedLLM(ttft_ms=350, reply="First answer.", name="a/primary"))
     events = pair.asked()
@@ -142,8 +183,9 @@ def test_the_budget_follows_the_primarys_own_p95_and_never_passes_its_bound() ->
     assert pair.failover.state.budget_ms == 400.0
     pair.asked(times=20)
     assert pair.failover.state.budget_ms == pytest.approx(100.0)
-    slow = Pair(ScriptedLLM(ttft_ms=900, name="a/primary"), settings=FailoverSettings("b/standby", hedge_ms=400.0))
+    slow = Pair(ScriptedLLM(ttft_ms=450, name="a/primary"), settings=FailoverSettings("b/standby", hedge_ms=400.0))
     slow.asked(times=25)
+    assert len(slow.primary.requests) == 25
     assert slow.failover.state.budget_ms == 400.0
 
 
@@ -202,6 +244,58 @@ def test_a_probe_slower_than_the_budget_is_not_back_yet() -> None:
     ]
 
 
+async def _after_a_refused_key(pair: Pair, probe_ttft_ms: float) -> None:
+    await pair.ask()
+    pair.primary.ttft_ms = probe_ttft_ms
+    await asyncio.sleep(16)
+
+
+def test_a_probe_is_hedged_even_where_hedging_is_off() -> None:
+    pair = Pair(failing(LLMFault.UNAUTHORIZED), settings=OFF)
+
+    async def conversation() -> list[ChatEvent]:
+        await _after_a_refused_key(pair, probe_ttft_ms=3_000)
+        return await pair.ask()
+
+    assert text(run(conversation())) == "Second answer."
+    assert pair.took_s[-1] == 0.5  # `hedge_ms` and the standby's TTFT
+
+
+def test_a_probe_whose_request_was_rejected_while_the_standby_answers_is_still_owed() -> None:
+    rejected = [LLMError("no", LLMFault.UNAUTHORIZED), LLMError("no", LLMFault.REJECTED)]
+    standby = ScriptedLLM(name="b/standby", ttft_ms=100, reply="Second answer.")
+    pair = Pair(ScriptedLLM(errors=rejected, name="a/primary"), standby)
+
+    async def conversation() -> list[ChatEvent]:
+        await _after_a_refused_key(pair, probe_ttft_ms=350)
+        assert text(await pair.ask()) == "Second answer."
+        pair.primary.ttft_ms = 100
+        return await pair.ask()
+
+    assert actions(run(conversation())) == [
+        (FailoverAction.PROBED, "a/primary"),
+        (FailoverAction.RECOVERED, "a/primary"),
+    ]
+
+
+def test_a_probe_that_is_cancelled_is_still_owed_and_others_are_kept_out_meanwhile() -> None:
+    pair = Pair(failing(LLMFault.UNAUTHORIZED))
+
+    async def conversation() -> list[ChatEvent]:
+        await _after_a_refused_key(pair, probe_ttft_ms=3_000)
+        probe = asyncio.create_task(pair.ask())
+        await asyncio.sleep(0.05)
+        beside = await pair.ask()
+        probe.cancel()
+        await asyncio.wait([probe])
+        return [*beside, *await pair.ask()]
+
+    assert [action for action, _ in actions(run(conversation()))][:2] == [
+        FailoverAction.KEPT_OUT,
+        FailoverAction.PROBED,
+    ]
+
+
 def test_a_fault_in_mid_answer_is_passed_on_and_counts_against_the_primary() -> None:
     pair = Pair(failing(*[LLMFault.CUT] * 3, words=1))
     for _ in range(3):
@@ -223,18 +317,24 @@ def test_the_standbys_connection_is_refreshed_and_a_standby_that_is_not_ready_is
     pair = Pair(standby=standby, settings=FailoverSettings("b/standby", refresh_s=60.0))
 
     async def keep() -> None:
-        await pair.failover.warm_up()
-        assert pair.failover.state.standby_ready_s == now()
-        task = asyncio.create_task(pair.failover.keep_warm())
-        await asyncio.sleep(61)
-        assert pair.failover.state.standby_fault == "it unreachable"
-        await asyncio.sleep(60)
-        assert pair.failover.state.standby_fault is None
-        task.cancel()
-        await asyncio.wait([task])
+        async with pair.failover.kept_warm():
+            assert pair.failover.state.standby_ready_s == now()
+            await asyncio.sleep(61)
+            assert pair.failover.state.standby_fault == "it unreachable"
+            await asyncio.sleep(60)
+            assert pair.failover.state.standby_fault is None
 
     run(keep())
     assert standby.warmed == 3
+
+
+def test_what_the_block_raises_leaves_it_as_it_is() -> None:
+    async def keep() -> None:
+        async with Pair().failover.kept_warm():
+            raise InputError("trace x cannot be written")
+
+    with pytest.raises(InputError):
+        run(keep())
 
 
 def test_a_primary_that_cannot_be_reached_at_the_start_is_what_the_standby_is_for() -> None:
