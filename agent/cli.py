@@ -11,6 +11,7 @@ import typer
 from agent.commands.machine import doctor, fetch, llm_sim, stt_eval
 from agent.commands.measuring import compare, demo, replay
 from agent.commands.shared import Verbose
+from agent.commands.whatif import whatif
 from pipelines.errors import InputError, QuickturnError
 
 _INTERRUPTED = 130  # what a shell reports for Ctrl-C
@@ -23,7 +24,7 @@ app = typer.Typer(
     "and what another LLM would have changed.",
     epilog="Start with: quickturn demo",
 )
-for command in (demo, replay, compare, doctor, fetch):
+for command in (demo, replay, compare, whatif, doctor, fetch):
     app.command()(command)
 app.command("llm-sim")(llm_sim)
 app.command("stt-eval")(stt_eval)

@@ -154,7 +154,7 @@ async def _speculative(floor: _Floor) -> None:
                 if guess is not None and not _answers(guess, update):
                     floor.discard(guess)
                     guess = None
-                if guess is None and _worth_a_guess(update):
+                if guess is None and worth_a_guess(update):
                     guess = floor.begin(update)
                     floor.turn.guesses.append(guess)
             case TurnEnded() | HearingFailed():
@@ -169,7 +169,7 @@ async def _speculative(floor: _Floor) -> None:
                 return
 
 
-def _worth_a_guess(transcript: Transcript) -> bool:
+def worth_a_guess(transcript: Transcript) -> bool:
     """A pause, or a sentence complete and stable to its last word; but nobody ends a turn on "and the"."""
     judged = completeness(transcript.text)
     if judged is Completeness.DANGLING or not normalise(transcript.text):
@@ -179,8 +179,12 @@ def _worth_a_guess(transcript: Transcript) -> bool:
 
 
 def _answers(guess: Guess, transcript: Transcript) -> bool:
-    """Whether a guess answers these words too: case and punctuation change nothing."""
-    return normalise(guess.reply.question) == normalise(transcript.text)
+    return same_words(guess.reply.question, transcript.text)
+
+
+def same_words(asked: str, heard: str) -> bool:
+    """Whether an answer to the one answers the other too: case and punctuation change nothing."""
+    return normalise(asked) == normalise(heard)
 
 
 _MODES: dict[Mode, Callable[[_Floor], Awaitable[None]]] = {

@@ -31,7 +31,7 @@ def write_all(directory: Path, turns: Sequence[findings.Turn], rows: Sequence[fi
         charts["waterfall"] = waterfall(turn)
     if findings.completed(turns):
         charts["distribution"] = distribution(turns)
-    return [path for name, chart in charts.items() for path in _save(_styled(chart), directory / name)]
+    return [path for name, chart in charts.items() for path in save_picture(chart, directory / name)]
 
 
 def grid(rows: Sequence[findings.Row]) -> alt.FacetChart:
@@ -187,8 +187,12 @@ def _styled(chart: Any) -> Any:
     )
 
 
-def _save(chart: Any, stem: Path) -> list[Path]:
-    """Both formats; the PNG at twice the size, for dense screens."""
+def save_picture(chart: Any, stem: Path) -> list[Path]:
+    """A chart of altair's in our style, as SVG and PNG, the latter at twice the size for dense screens.
+
+    Raises InputError if it cannot be written.
+    """
+    chart = _styled(chart)
     paths = [stem.with_suffix(".svg"), stem.with_suffix(".png")]
     try:
         stem.parent.mkdir(parents=True, exist_ok=True)

@@ -1,0 +1,155 @@
+"""`whatif`: another LLM, mode or endpointing delay, computed from a recorded trace."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from agent.commands.shared import ConfigFile, Json, Lanes, Repeat, read_config, run, stderr, stdout, turn_mode
+from pipelines.errors import InputError
+
+if TYPE_CHECKING:
+    from agent.config import Config
+    from agent.recordings import Recording
+    from agent.whatif.points import Base, Point, Prediction
+    from agent.whatif.verify import Verified
+    from pipelines.llm.catalogue import Catalogue
+
+
+def whatif(
+    trace: Annotated[Path, typer.Argument(help="A trace of replay, compare or demo; speculative turns tell most.")],
+    llm: Annotated[list[str] | None, typer.Option(help="At its published speed; may be given again.")] = None,
+    ttft_ms: Annotated[float | None, typer.Option(min=0, help="Any TTFT, as the client sees it.")] = None,
+    tokens_per_s: Annotated[float | None, typer.Option(min=0.1, help="Any token rate.")] = None,
+    llm_from: Annotated[
+        Path | None, typer.Option(help="As an LLM behaved in this other trace (--llm says which).")
+    ] = None,
+    mode: Annotated[
+        list[str] | None, typer.Option(help="May be given again; default: streaming and speculative.")
+    ] = None,
+    endpointing_ms: Annotated[
+        float | None, typer.Option(min=0, help="Decide the end of the turn so long after the true end of speech.")
+    ] = None,
+    verify: Annotated[bool, typer.Option("--verify", help="Replay each point for real through the pacer.")] = False,
+    recordings: Annotated[
+        list[Path] | None, typer.Option(help="Where the trace's recordings are, if not the shipped ones.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Write the chart into this folder, as SVG and PNG.")] = None,
+    config: ConfigFile = None,
+    json: Json = False,
+    lanes: Lanes = 4,
+    repeat: Repeat = 1,
+) -> None:
+    """What another LLM would have made of a recorded run. Default: the demo's four; --verify replays for real."""
+    from agent.output_folder import make_folder
+    from agent.rig import read_catalogue
+    from agent.whatif import points, show
+
+    settings = read_config(config)
+    catalogue = read_catalogue(settings)
+    base = points.read_base(trace, catalogue)
+    folder = make_folder(out) if out else None
+    asked = _points(base, catalogue, llm, ttft_ms, tokens_per_s, llm_from, mode, endpointing_ms)
+    predictions = [points.predict_point(base, point) for point in asked]
+    for note in base.trace.notes:
+        stderr().print(note)
+    verified = _verify(predictions, base, recordings, settings, lanes, repeat) if verify else []
+    documents = [points.document(base, prediction) for prediction in predictions]
+    for document, outcome in zip(documents, verified, strict=False):  # none, if nothing was verified
+        document |= outcome.document()
+    pictures = [
+        path
+        for chosen in dict.fromkeys(point.mode for point in asked)
+        for path in (show.write_picture(folder, base, chosen, catalogue) if folder else [])
+    ]
+    if json:
+        _print_json(documents, verified)
+        return
+    plain = stdout()
+    plain.print(show.table(documents))
+    plain.print(show.shares_table(predictions))
+    plain.print(show.ASSUMPTION)
+    _say_how_right(verified)
+    if base.left_out:
+        plain.print(f"{base.left_out} turns of the trace are left out: not completed, or in the sequential mode")
+    for path in pictures:
+        plain.print(f"picture  {path}")
+
+
+def _points(
+    base: "Base",
+    catalogue: "Catalogue",
+    llms: list[str] | None,
+    ttft_ms: float | None,
+    tokens_per_s: float | None,
+    llm_from: Path | None,
+    modes: list[str] | None,
+    endpointing_ms: float | None,
+) -> "list[Point]":
+    from agent.demo import LLMS
+    from agent.whatif.points import Point, recorded_speeds, speed_of
+    from pipelines.whatif import Speed
+
+    if llm_from is not None:
+        name, speeds = recorded_speeds(llm_from, llms[0] if llms else None)
+        asked = [(f"{name} as recorded", speeds)]
+    elif ttft_ms is not None or tokens_per_s is not None:
+        if ttft_ms is None or tokens_per_s is None or llms:
+            raise InputError("--ttft-ms and --tokens-per-s belong together, and stand in place of --llm")
+        served_ms = max(0.0, ttft_ms - base.client_overhead_ms)
+        asked = [(f"sim/{served_ms:g}:{tokens_per_s:g}", (Speed(ttft_ms, tokens_per_s),))]
+    else:
+        asked = [(name, (speed_of(name, catalogue, base),)) for name in llms or LLMS]
+    chosen = [turn_mode(name) for name in modes or ["streaming", "speculative"]]
+    return [Point(name, mode, speeds, endpointing_ms, base.wordless_ms) for mode in chosen for name, speeds in asked]
+
+
+def _verify(
+    predictions: "list[Prediction]",
+    base: "Base",
+    paths: list[Path] | None,
+    settings: "Config",
+    lanes: int,
+    repeat: int,
+) -> "list[Verified]":
+    from agent.whatif.verify import verify
+
+    found = _found(base, paths)
+    return run(verify(predictions, found, settings, lanes=lanes, repeat=repeat, console=stderr()))
+
+
+def _found(base: "Base", paths: list[Path] | None) -> "list[Recording]":
+    """The recordings of the trace, among those given or the shipped ones."""
+    from agent.recordings import load, shipped
+
+    known = {recording.name: recording for recording in (load(paths) if paths else shipped())}
+    missing = [name for name in base.recordings if name not in known]
+    if missing:
+        raise InputError(
+            f"recording {missing[0]!r} of the trace is not among the shipped ones: give it by --recordings"
+        )
+    return [known[name] for name in base.recordings]
+
+
+def _print_json(documents: list[dict[str, object]], verified: "list[Verified]") -> None:
+    import json
+
+    from agent.whatif.verify import error_percentiles
+
+    whole = documents[0] if len(documents) == 1 else {"points": documents}
+    if len(documents) > 1 and verified:
+        whole["error_ms"] = error_percentiles(verified)  # type: ignore[assignment]  # a document of mixed values
+    print(json.dumps(whole, ensure_ascii=False))
+
+
+def _say_how_right(verified: "list[Verified]") -> None:
+    from agent.whatif.verify import error_percentiles
+
+    if not verified:
+        stdout().print("Predicted, not measured: --verify replays each point for real and prints the error.")
+        return
+    error = error_percentiles(verified)
+    stdout().print(
+        f"Verified by replaying: |predicted - measured| p50 {error['p50']:.1f} ms, p95 {error['p95']:.1f} ms over "
+        f"{error['n']} turns."
+    )

@@ -1,0 +1,81 @@
+"""The predicted points, really replayed: the same recordings at the same speed through the pacer.
+
+It compares what was predicted with what was measured and judges neither.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import median
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+
+from agent.config import Config
+from agent.measure import Measurement, measure
+from agent.recordings import Recording
+from agent.statistics import percentiles
+from agent.whatif.points import Prediction
+from pipelines.errors import InputError
+from pipelines.llm.catalogue import SIMULATED
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """A prediction, what was measured for each of its turns (the median of the repeats), and the errors in ms."""
+
+    prediction: Prediction
+    measured_ms: dict[tuple[str, str], float]
+    errors_ms: list[float]
+
+    def document(self) -> dict[str, Any]:
+        """What `--verify` adds to the JSON of the point."""
+        measured = percentiles(list(self.measured_ms.values()))
+        return {
+            "measured": {key: measured[key] for key in ("p50", "p95")},
+            "error_ms": error_percentiles([self]),
+            "verified": True,
+        }
+
+
+def error_percentiles(verified: Sequence[Verified]) -> dict[str, float | int | None]:
+    """p50 and p95 of the absolute error of all turns."""
+    return {k: v for k, v in percentiles([abs(e) for point in verified for e in point.errors_ms]).items() if k != "p99"}
+
+
+async def verify(
+    predictions: Sequence[Prediction],
+    recordings: Sequence[Recording],
+    config: Config,
+    *,
+    lanes: int,
+    repeat: int,
+    console: Console,
+) -> list[Verified]:
+    """Replay every point. Raises InputError for a point that the pacer cannot play."""
+    for prediction in predictions:
+        if not prediction.point.llm.startswith(f"{SIMULATED}/") or len(prediction.point.speeds) != 1:
+            raise InputError(
+                f"{prediction.point.llm} cannot be verified: the pacer plays one stated speed, such as sim/120:1800"
+            )
+        if prediction.point.endpointing_ms is not None:
+            raise InputError("--endpointing-ms cannot be verified: it moves a decision that is made from the words")
+    llms = list(dict.fromkeys(p.point.llm for p in predictions))
+    modes = list(dict.fromkeys(p.point.mode for p in predictions))
+    measured = await measure(
+        Measurement(config, recordings, llms, modes, "Verification", lanes=lanes, repeat=repeat), console
+    )
+    return [_compare(prediction, measured.turns) for prediction in predictions]
+
+
+def _compare(prediction: Prediction, turns: Sequence[dict[str, Any]]) -> Verified:
+    point = prediction.point
+    by_turn: dict[tuple[str, str], list[float]] = {}
+    for turn in turns:
+        key = (turn["recording"], turn.get("reference") or turn["transcript"])
+        ours = (turn["llm"], turn["mode"]) == (point.llm, point.mode.value)
+        if ours and turn["outcome"] == "completed" and turn["turn_latency_ms"] is not None:
+            by_turn.setdefault(key, []).append(turn["turn_latency_ms"])
+    measured_ms = {key: median(values) for key, values in by_turn.items() if key in prediction.turn_ms}
+    errors = [prediction.turn_ms[key] - ms for key, ms in measured_ms.items()]
+    return Verified(prediction, measured_ms, [round(float(e), 2) for e in np.asarray(errors)])
