@@ -8,6 +8,7 @@ import sys
 
 import typer
 
+from agent.commands.bench import bench
 from agent.commands.machine import doctor, fetch, llm_sim, stt_eval
 from agent.commands.measuring import compare, demo, replay
 from agent.commands.shared import Verbose
@@ -24,7 +25,7 @@ app = typer.Typer(
     "and what another LLM would have changed.",
     epilog="Start with: quickturn demo",
 )
-for command in (demo, replay, compare, whatif, doctor, fetch):
+for command in (demo, replay, compare, bench, whatif, doctor, fetch):
     app.command()(command)
 app.command("llm-sim")(llm_sim)
 app.command("stt-eval")(stt_eval)

@@ -71,6 +71,8 @@ _FOLLOW_UP = re.compile(
     r"(?:\W+\w+){0,3}\W*$",
     re.IGNORECASE,
 )
+_SUMMARIZE = re.compile(r"summari[sz]e\b[^\n]*\n+(?P<text>.+)", re.IGNORECASE | re.DOTALL)
+_SUMMARY_SENTENCES = 8
 _REPEAT = re.compile(r"\b(?:say that again|repeat|what was that|pardon|come again)\b", re.IGNORECASE)
 _EXPLAIN = re.compile(
     r"\b(?:explain|what (?:is|are)|how (?:does|do)|tell me|does|about|what do you know)\b", re.IGNORECASE
@@ -108,7 +110,18 @@ def answer(messages: Sequence[ChatMessage], tools: Sequence[ToolSpec] = ()) -> A
 
 def _say(words: str) -> str:
     request = _POLITE.sub("", words) or words
+    if asked := _SUMMARIZE.match(request):
+        return _summary(asked["text"])
     return _computed(request) or _explanation(request) or _from_table(request) or _variant(_GENERAL, words)
+
+
+def _summary(text: str) -> str:
+    """The first sentence of some paragraphs, from all over the text: an extract, which is what a table can do."""
+    openings = [
+        re.split(r"(?<=[.!?])\s", paragraph.strip())[0] for paragraph in text.split("\n\n") if paragraph.strip()
+    ]
+    step = max(1, len(openings) // _SUMMARY_SENTENCES)
+    return " ".join(openings[::step][:_SUMMARY_SENTENCES])
 
 
 def _computed(request: str) -> str | None:

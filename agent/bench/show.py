@@ -1,0 +1,129 @@
+"""What a bench shows: a table on the terminal, and the page."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.table import Table
+
+from agent.console import label
+from agent.report.findings import NEVER
+
+Row = Mapping[str, Any]
+
+
+SPEED = ("p50", "p95", "p99", "1st sentence", "tokens/s", "gap p99", "p99 loaded", "vs. first LLM")
+OUTCOME = ("tasks", "errors", "bad calls", "wrong", "retries", "tokens/success", "$/success")
+
+
+def speed_table(rows: Sequence[Row]) -> Table:
+    """How fast: a line for each scenario and model."""
+    return _table("time to first token and speed, ms", SPEED, [(row, speed_cells(row)) for row in rows])
+
+
+def outcome_table(rows: Sequence[Row]) -> Table:
+    """How right and at what price."""
+    return _table("tasks; costs include retries and failures", OUTCOME, [(row, outcome_cells(row)) for row in rows])
+
+
+def _table(title: str, names: Sequence[str], lines: Sequence[tuple[Row, list[str]]]) -> Table:
+    shown = Table(title=title, title_justify="left")
+    shown.add_column("scenario")
+    shown.add_column("LLM")
+    for name in names:
+        shown.add_column(name, justify="right")
+    last = None
+    for row, cells in lines:
+        if last not in (None, row["scenario"]):
+            shown.add_section()
+        name = row["scenario"] if row["scenario"] != last else ""
+        last = row["scenario"]
+        shown.add_row(name, label(row["llm"], simulated=row["simulated"]), *cells)
+    return shown
+
+
+def speed_cells(row: Row) -> list[str]:
+    """The times of a row, as people read them."""
+    return [
+        *(number(row["ttft_ms"][key]) for key in ("p50", "p95", "p99")),
+        number(row["first_sentence_ms"]["p50"]),
+        number(row["tokens_per_s"]["p50"]),
+        number(row["stall_p99_ms"]),
+        number(row["p99_loaded_ms"]),
+        difference(row),
+    ]
+
+
+def outcome_cells(row: Row) -> list[str]:
+    """The errors and costs of a row, as people read them."""
+    return [
+        f"{row['n']:,}",
+        share(row["error_rate"]),
+        share(row["structured_error_rate"]),
+        share(row["answer_error_rate"]),
+        f"{row['retries']:,}",
+        number(row["tokens_per_success"]),
+        dollars(row),
+    ]
+
+
+def notes(rows: Sequence[Row]) -> list[str]:
+    """What the figures do not say by themselves."""
+    lines = [
+        f"{row['llm']}, {row['scenario']}: {', '.join(f'{n} {fault}' for fault, n in row['errors'].items())}"
+        for row in rows
+        if row["errors"]
+    ]
+    if any(row["simulated"] for row in rows):
+        lines.append("Simulated LLMs answer from a table: their errors and answers say nothing of a real model.")
+    return lines
+
+
+def number(value: float | None) -> str:
+    """A figure, or a dash for what was not measured."""
+    return NEVER if value is None else f"{value:,.1f}" if abs(value) < 10 else f"{value:,.0f}"
+
+
+def share(value: float | None) -> str:
+    """A rate in percent."""
+    return NEVER if value is None else f"{value:.1%}".replace(".0%", "%")
+
+
+def dollars(row: Row) -> str:
+    """The cost of a success; a price that is not known is not 0, and where nothing succeeded there is none."""
+    if not row["success_rate"]:
+        return NEVER
+    value = row["usd_per_success"]
+    return "unknown" if value is None else f"${value:.6f}"
+
+
+def difference(row: Row) -> str:
+    """The difference of the median TTFT, if one can be told from noise."""
+    if row["delta_ttft_ms"] is None:
+        return NEVER
+    low, high = row["ci95_ms"]
+    if low <= 0 <= high:
+        return "no difference seen"
+    return f"{row['delta_ttft_ms']:+,.0f} ({low:+,.0f} to {high:+,.0f})"
+
+
+def write_page(path: Path, rows: Sequence[Row], about: Mapping[str, Any]) -> Path:
+    """One self-contained HTML file. `about` holds what was benched, on what. Raises InputError."""
+    from agent.report.template import render_page, write_html
+
+    longest = max((row["ttft_ms"]["p95"] or 0.0 for row in rows), default=0.0) or 1.0
+    groups = {
+        scenario: [r for r in rows if r["scenario"] == scenario]
+        for scenario in dict.fromkeys(r["scenario"] for r in rows)
+    }
+    context = {
+        "groups": groups,
+        "about": about,
+        "longest_ms": longest,
+        "tables": ((SPEED, speed_cells), (OUTCOME, outcome_cells)),
+        "label": label,
+        "notes": notes(rows),
+        "number": number,
+    }
+    write_html(path, render_page("bench.html.j2", context))
+    return path
