@@ -1,7 +1,7 @@
 """`demo`, `replay` and `compare`: recordings through the agent in real time."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -32,6 +32,12 @@ from agent.commands.shared import (
     stdout,
     turn_mode,
 )
+from pipelines.errors import InputError
+
+if TYPE_CHECKING:
+    from agent.gate import Judged, Limit
+    from agent.measure import Measured
+    from agent.trace_reader import Trace as Recorded
 
 
 def demo(
@@ -101,8 +107,8 @@ def replay(
 
 
 def compare(
-    llm: Llms,
     wavs: Wavs = None,
+    llm: Llms = None,
     mode: Annotated[
         list[str] | None, typer.Option(help="Give it once for each mode; default: the configured one.")
     ] = None,
@@ -116,6 +122,12 @@ def compare(
     out: Out = None,
     lanes: Lanes = 4,
     repeat: Repeat = 1,
+    baseline: Annotated[
+        Path | None, typer.Option(help="A trace to compare with; its LLMs and modes are the default.")
+    ] = None,
+    fail_if: Annotated[
+        list[str] | None, typer.Option(help="Exit 1 if worse than the baseline: 'p95>+10%'; may be given again.")
+    ] = None,
     max_minutes: MaxMinutes = 30.0,
 ) -> None:
     """The same turns under several LLMs: the difference by stage, with confidence intervals."""
@@ -125,18 +137,65 @@ def compare(
     from agent.report import headline
 
     settings = read_config(config, standby=standby, hedge=hedge, stt=stt, tts=tts)
-    modes = [turn_mode(name) for name in mode or [settings.agent.mode]]
+    recorded, limits = _gate(baseline, fail_if)
+    cells = dict.fromkeys((turn["llm"], turn["mode"]) for turn in recorded.turns) if recorded else {}
+    llm = llm or list(dict.fromkeys(name for name, _ in cells))
+    if not llm:
+        raise InputError("compare needs an LLM: give --llm once for each, or --baseline with a trace")
+    modes = [turn_mode(name) for name in mode or dict.fromkeys(name for _, name in cells) or [settings.agent.mode]]
     recordings = chosen_recordings(wavs, max_minutes) if wavs else shipped("question_short", "question_long")
     console = stderr()
     measured = run_measurement(
         Measurement(settings, recordings, llm, modes, "Comparison", lanes, repeat, out, trace), console
     )
+    judged = _judged(measured, recorded, limits)
     if json:
-        print_document(measured)
+        print_document(measured, gate=[outcome.document() for outcome in judged] if recorded else None)
     else:
         plain = stdout()
         plain.print(show.grid(measured.rows))
         plain.print(show.shares(measured.rows))
         plain.print(f"\n[bold]{headline(measured.rows)}[/bold]\n")
         print_summary(measured, recordings)
-    raise typer.Exit(exit_code(measured))
+        for outcome in judged:
+            plain.print(outcome.line())
+    broken = any(outcome.verdict == "broken" for outcome in judged)
+    raise typer.Exit(1 if broken else exit_code(measured))
+
+
+def _gate(baseline: Path | None, fail_if: list[str] | None) -> "tuple[Recorded | None, list[Limit]]":
+    """The trace to compare with, and the limits; both are refused before anything is measured."""
+    from agent.gate import parse_limit
+    from agent.trace_reader import read_trace
+
+    limits = [parse_limit(text) for text in fail_if or []]
+    if baseline is None:
+        if limits:
+            raise InputError("--fail-if needs --baseline, the trace of a run to compare with")
+        return None, []
+    recorded = read_trace(baseline)
+    if not recorded.turns:
+        raise InputError(f"trace {baseline} holds no turn to compare with")
+    for note in recorded.notes:
+        stderr().print(note)
+    return recorded, limits
+
+
+def _judged(measured: "Measured", recorded: "Recorded | None", limits: "list[Limit]") -> "list[Judged]":
+    from agent.gate import judge
+
+    if recorded is None:
+        return []
+    for name in ("engines", "machine"):
+        was, now = recorded.session.get(name) or {}, measured.session[name]
+        for key in now:
+            if key != "llm" and was.get(key) != now[key]:
+                stderr().print(f"the baseline was recorded with another {name}.{key}: {was.get(key)}, now {now[key]}")
+    outcomes = []
+    for row in measured.rows:
+        ours, theirs = (
+            [t for t in turns if (t["llm"], t["mode"]) == (row["llm"], row["mode"])]
+            for turns in (measured.turns, recorded.turns)
+        )
+        outcomes += [judge(limit, ours, theirs, row["llm"], row["mode"]) for limit in limits]
+    return outcomes

@@ -25,7 +25,7 @@ T = TypeVar("T")
 
 Wavs = Annotated[list[Path] | None, typer.Argument(help="WAV, FLAC, OGG or MP3 files; none: the shipped recordings.")]
 Llm = Annotated[str | None, typer.Option(help="PROVIDER/MODEL, or sim/PROFILE, or sim/TTFT_MS:TOK_PER_S.")]
-Llms = Annotated[list[str], typer.Option("--llm", help="Give it once for each LLM; the first is the baseline.")]
+Llms = Annotated[list[str] | None, typer.Option("--llm", help="Give it once for each LLM; the first is the baseline.")]
 ModeName = Annotated[str | None, typer.Option(help="sequential, streaming or speculative.")]
 Standby = Annotated[str | None, typer.Option(help="The LLM that takes over where --llm fails or is late.")]
 Hedge = Annotated[str | None, typer.Option(help="When the standby is asked too: p95, off, or milliseconds.")]
@@ -99,11 +99,12 @@ def run_measurement(measurement: "Measurement", console: "Console") -> "Measured
     return run(measure(measurement, console))
 
 
-def print_document(measured: "Measured") -> None:
-    """One JSON document on stdout."""
+def print_document(measured: "Measured", **more: object) -> None:
+    """One JSON document on stdout, with what is not None of `more`."""
     import json
 
-    print(json.dumps(measured.document(), ensure_ascii=False))
+    added = {key: value for key, value in more.items() if value is not None}
+    print(json.dumps(measured.document() | added, ensure_ascii=False))
 
 
 def print_lines(measured: "Measured") -> None:
