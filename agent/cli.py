@@ -11,6 +11,7 @@ import typer
 from agent.commands.bench import bench
 from agent.commands.machine import doctor, fetch, llm_sim, stt_eval
 from agent.commands.measuring import compare, demo, replay
+from agent.commands.mirror import mirror
 from agent.commands.report import report
 from agent.commands.shared import Verbose
 from agent.commands.whatif import whatif
@@ -26,7 +27,7 @@ app = typer.Typer(
     "and what another LLM would have changed.",
     epilog="Start with: quickturn demo",
 )
-for command in (demo, replay, compare, bench, whatif, report, doctor, fetch):
+for command in (demo, replay, compare, bench, mirror, whatif, report, doctor, fetch):
     app.command()(command)
 app.command("llm-sim")(llm_sim)
 app.command("stt-eval")(stt_eval)

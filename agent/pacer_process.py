@@ -6,11 +6,12 @@ parent ends, however that comes about.
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 
 from agent.resources import shipped
 from pipelines.errors import StageError
+from pipelines.llm.catalogue import Endpoint
 from pipelines.llm.catalogue_file import load_catalogue
 from pipelines.llm.simulator import Pacer
 
@@ -41,6 +42,14 @@ async def pacer_process() -> AsyncIterator[str]:
     finally:
         process.stdin.close()
         await process.wait()
+
+
+async def at_pacer(endpoints: Sequence[Endpoint], stack: AsyncExitStack) -> list[Endpoint]:
+    """The endpoints with the simulated ones at a pacer, which is started if there is any and ends with the stack."""
+    if not any(endpoint.simulated for endpoint in endpoints):
+        return list(endpoints)
+    base_url = await stack.enter_async_context(pacer_process())
+    return [endpoint.at(base_url) if endpoint.simulated else endpoint for endpoint in endpoints]
 
 
 async def _serve() -> None:

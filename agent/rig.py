@@ -12,7 +12,7 @@ from pathlib import Path
 
 from agent.config import Config
 from agent.engines import load_stt, load_tts
-from agent.pacer_process import pacer_process
+from agent.pacer_process import at_pacer
 from agent.replay import BuildSession
 from agent.resources import shipped
 from agent.tools import SHIPPED_TOOLS
@@ -109,9 +109,7 @@ async def open_rig(config: Config, llms: Sequence[str], *, live: bool = False) -
     async with AsyncExitStack() as stack:
         stt, stt_note = await asyncio.to_thread(load_stt, config.agent.stt, live=live, clock=clock)
         tts, tts_note = await asyncio.to_thread(load_tts, config.agent.tts)
-        if any(endpoint.simulated for endpoint in endpoints.values()):
-            base_url = await stack.enter_async_context(pacer_process())
-            endpoints = {n: e.at(base_url) if e.simulated else e for n, e in endpoints.items()}
+        endpoints = {endpoint.name: endpoint for endpoint in await at_pacer(list(endpoints.values()), stack)}
         models, standby = await _connect(config, endpoints, list(dict.fromkeys(llms)), clock, stack)
         yield Rig(config, clock, stt, tts, models, (stt_note, tts_note), standby)
 

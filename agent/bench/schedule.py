@@ -13,7 +13,7 @@ from pathlib import Path
 
 from agent.bench.scenarios import Scenario, Task
 from agent.bench.task import Attempt, Connected, run_task
-from agent.pacer_process import pacer_process
+from agent.pacer_process import at_pacer
 from pipelines.errors import InputError, LLMError
 from pipelines.events import ChatMessage, Usage
 from pipelines.llm.catalogue import Catalogue, Endpoint, Model
@@ -184,19 +184,15 @@ async def _connected(
 ) -> AsyncIterator[dict[tuple[str, str], Connected]]:
     """A client for each model and scenario, since scenarios differ in how long an answer may be."""
     async with AsyncExitStack() as stack:
-        base_url = None
-        if any(endpoint.simulated for endpoint in endpoints):
-            base_url = await stack.enter_async_context(pacer_process())
         models = {}
-        for endpoint in endpoints:
-            at = endpoint.at(base_url) if endpoint.simulated and base_url else endpoint
+        for at in await at_pacer(endpoints, stack):
             for scenario in plan.scenarios:
                 if scenario.mix:
                     continue
                 warm = max(settings.warm_connections, plan.concurrency) if len(plan.scenarios) > 1 else 1
                 chat = ChatCompletions(at, replace(settings, max_tokens=scenario.max_tokens, warm_connections=warm))
                 stack.push_async_callback(chat.aclose)
-                models[endpoint.name, scenario.name] = Connected(endpoint.name, chat, at.model, at.simulated)
+                models[at.name, scenario.name] = Connected(at.name, chat, at.model, at.simulated)
         yield models
 
 

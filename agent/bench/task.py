@@ -106,7 +106,7 @@ async def _ask(
         attempt = Attempt(connected.name, scenario.name, task.name, number, loaded, retry)
         wait_s = 0.5 * 2**retry
         try:
-            await _measure(connected, scenario.tools, messages, clock, attempt)
+            await measure_request(connected, scenario.tools, messages, clock, attempt)
         except LLMError as error:
             attempt.fault, attempt.error = error.fault.value, str(error)
             attempt.cost_usd = connected.model.cost_usd(_paid_for(error, messages, attempt))
@@ -121,9 +121,10 @@ async def _ask(
     return attempt
 
 
-async def _measure(
+async def measure_request(
     connected: Connected, tools: tuple[ToolSpec, ...], messages: list[ChatMessage], clock: Clock, attempt: Attempt
 ) -> None:
+    """Send one request and note its times and tokens in `attempt`. Raises LLMError."""
     splitter, sent_s = SentenceSplitter(), clock()
     last_s: float | None = None
     first_s: float | None = None

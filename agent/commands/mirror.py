@@ -1,0 +1,125 @@
+"""`mirror`: the same prompts to two LLMs."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from agent.commands.shared import ConfigFile, Json, read_config, run, stderr, stdout
+
+if TYPE_CHECKING:
+    from agent.console import Advance
+    from agent.mirror import Pair, Prompt
+    from pipelines.llm.catalogue import Endpoint
+    from pipelines.llm.chat import ChatSettings
+
+
+def mirror(
+    prompts: Annotated[Path, typer.Argument(help='A trace, or JSON Lines of {"messages": [...]}.')],
+    incumbent: Annotated[str, typer.Option(help="The LLM that answers today.")],
+    candidate: Annotated[str, typer.Option(help="The LLM that might.")],
+    limit: Annotated[int | None, typer.Option(min=1, help="Ask only so many of the prompts.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Write mirror.html, the answers side by side, here.")] = None,
+    config: ConfigFile = None,
+    json: Json = False,
+) -> None:
+    """The same prompts to an incumbent and a candidate: how much faster, and how different the answers."""
+    from agent import mirror as body
+    from agent.console import progress
+    from agent.output_folder import make_folder
+    from agent.rig import read_catalogue
+    from pipelines.errors import InputError
+
+    settings = read_config(config)
+    catalogue = read_catalogue(settings)
+    asked = body.read_prompts(prompts, limit)
+    if not asked:
+        raise InputError(f"prompts {prompts} holds nothing to answer")
+    folder = make_folder(out) if out else None
+    old, new = catalogue.resolve(incumbent), catalogue.resolve(candidate)
+    with progress(stderr(), "mirroring", len(asked)) as advance:
+        pairs = run(_mirrored(asked, old, new, settings.llm, advance))
+    totals = body.summary(pairs)
+    page = _write_page(folder / "mirror.html", incumbent, candidate, pairs, totals) if folder else None
+    if json:
+        _print_json(incumbent, candidate, pairs, totals)
+    else:
+        _print(incumbent, candidate, pairs, totals, page)
+    raise typer.Exit(1 if any(totals["failed"].values()) else 0)
+
+
+async def _mirrored(
+    asked: "list[Prompt]", old: "Endpoint", new: "Endpoint", settings: "ChatSettings", advance: "Advance"
+) -> "list[Pair]":
+    import asyncio
+
+    from agent import mirror as body
+
+    return await body.mirror(asked, old, new, settings, asyncio.get_running_loop().time, advance)
+
+
+def _print(incumbent: str, candidate: str, pairs: "list[Pair]", totals: dict[str, Any], page: Path | None) -> None:
+    from rich.table import Table
+
+    shown = Table(title=f"{len(pairs)} prompts, ms (median)", title_justify="left")
+    shown.add_column("")
+    for name in (_label(incumbent), _label(candidate), "difference (95 %)"):
+        shown.add_column(name, justify="right")
+    for key, name in (("ttft_ms", "TTFT"), ("first_sentence_ms", "first sentence"), ("total_ms", "whole answer")):
+        if totals[key]:
+            found = totals[key]
+            shown.add_row(name, f"{found['incumbent_p50']:,.0f}", f"{found['candidate_p50']:,.0f}", _difference(found))
+    plain = stdout()
+    plain.print(shown)
+    same = totals["same"]
+    plain.print(
+        f"answers: {same['exact']} the same, {same['normalised']} but for case and punctuation, "
+        f"{same['different']} different"
+        + (f"; words in common, median {totals['similarity']:.0%}" if totals["similarity"] is not None else "")
+    )
+    for error in dict.fromkeys(a.error for pair in pairs for a in (pair.incumbent, pair.candidate) if a.error):
+        plain.print(f"failed: {error}")
+    if page:
+        plain.print(f"report  {page}")
+
+
+def _difference(found: dict[str, Any]) -> str:
+    low, high = found["ci95"]
+    return "no difference seen" if low <= 0 <= high else f"{found['delta']:+,.0f} ({low:+,.0f} to {high:+,.0f})"
+
+
+def _label(name: str) -> str:
+    from agent.console import label
+    from pipelines.llm.catalogue import SIMULATED
+
+    return label(name, simulated=name.startswith(f"{SIMULATED}/"))
+
+
+def _print_json(incumbent: str, candidate: str, pairs: "list[Pair]", totals: dict[str, Any]) -> None:
+    import json
+
+    prompts = [
+        {
+            "prompt": pair.prompt.name,
+            "same": pair.same,
+            "similarity": pair.similarity,
+            "incumbent": pair.incumbent.document(),
+            "candidate": pair.candidate.document(),
+        }
+        for pair in pairs
+    ]
+    whole = {"incumbent": incumbent, "candidate": candidate, "summary": totals, "prompts": prompts}
+    print(json.dumps(whole, ensure_ascii=False))
+
+
+def _write_page(path: Path, incumbent: str, candidate: str, pairs: "list[Pair]", totals: dict[str, Any]) -> Path:
+    from agent.report.template import render_page, write_html
+
+    context = {
+        "names": (_label(incumbent), _label(candidate)),
+        "pairs": pairs,
+        "totals": totals,
+        "difference": _difference,
+    }
+    write_html(path, render_page("mirror.html.j2", context))
+    return path
