@@ -90,9 +90,9 @@ def _whole_names(text: str, names: Sequence[str]) -> Markup:
 
 
 def _usd(value: float | None) -> str:
-    """Dollars to three digits, which a single turn's cost needs; a dash where no price is known."""
+    """Dollars to three digits, which a single turn's cost needs; "unknown" where no price is."""
     if value is None:
-        return findings.NEVER
+        return "unknown"
     return f"${value:.2f}" if value >= 1 or value == 0 else f"${float(f'{value:.3g}'):.8f}".rstrip("0")
 
 
