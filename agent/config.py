@@ -15,6 +15,7 @@ from typing import Any, get_type_hints
 
 from pydantic import TypeAdapter, ValidationError
 
+from agent.exports.telemetry import TelemetrySettings
 from agent.resources import shipped
 from pipelines.endpointing import EndpointingSettings
 from pipelines.errors import ConfigError
@@ -51,6 +52,7 @@ class Config:
     reply: ReplySettings
     llm: ChatSettings
     failover: FailoverSettings
+    telemetry: TelemetrySettings
 
 
 _ADAPTER = TypeAdapter(Config)

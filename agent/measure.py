@@ -16,6 +16,7 @@ from rich.console import Console
 
 from agent.config import Config
 from agent.console import label, progress
+from agent.exports.telemetry import TurnSink, open_telemetry
 from agent.output_folder import make_folder, wav_name, write_findings, write_wav
 from agent.recordings import Recording
 from agent.replay import Replayed
@@ -78,7 +79,10 @@ async def measure(measurement: Measurement, console: Console) -> Measured:
         with ExitStack() as files:
             paths = [measurement.trace, out / "trace.jsonl" if out else None]
             traces = [files.enter_context(TraceFile(path, session)) for path in paths if path]
-            run, wavs = await _replay_all(measurement, rig, traces, out, console)
+            telemetry = files.enter_context(open_telemetry(measurement.config.telemetry))
+            for note in telemetry.notes:
+                console.print(f"[dim]{note}[/dim]")
+            run, wavs = await _replay_all(measurement, rig, [*traces, *telemetry.sinks], out, console)
     measured = Measured(
         session, run.turns, rows(run.turns, measurement.llms[0]), summarise(run.turns, run.loop_lag_ms), rig.notes, wavs
     )
@@ -88,7 +92,7 @@ async def measure(measurement: Measurement, console: Console) -> Measured:
 
 
 async def _replay_all(
-    measurement: Measurement, rig: Rig, traces: Sequence[TraceFile], out: Path | None, console: Console
+    measurement: Measurement, rig: Rig, sinks: Sequence[TurnSink], out: Path | None, console: Console
 ) -> tuple[Run, list[tuple[str, Path]]]:
     jobs = measurement.jobs()
     only_run = len(jobs) == len(measurement.recordings)
@@ -100,8 +104,8 @@ async def _replay_all(
         def on_done(job: Job, replayed: Replayed, documents: list[Document]) -> None:
             for document in documents:
                 index = next(indices)
-                for trace in traces:
-                    trace.turn(index, document)
+                for sink in sinks:
+                    sink.turn(index, document)
             if folder is not None:
                 name = wav_name(replayed, job.llm, job.mode.value, only_run=only_run)
                 wavs.append((_wav_title(job, rig), write_wav(make_folder(folder) / name, replayed.two_tracks())))

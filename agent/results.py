@@ -10,6 +10,7 @@ import os
 import platform
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import numpy as np
@@ -35,17 +36,25 @@ def turn_documents(replayed: Replayed, rig: Rig, llm: str, mode: Mode) -> list[D
     names = {"mode": mode.value, "llm": llm, "simulated": rig.models[llm].endpoint.simulated}
     engines = {"stt": rig.stt.name, "tts": rig.tts.name}
     about: Document = {"recording": recording.name, "kind": recording.kind, "seen_voice": recording.seen_voice}
-    said = _scored([(turn, _placed(turn, replayed, prices)) for turn in replayed.turns], recording.labelled)
+    now = rig.clock(), datetime.now(UTC)
+    said = _scored([(turn, _placed(turn, replayed, prices, now)) for turn in replayed.turns], recording.labelled)
     if not said:
         unscored = {"reference": None, "scored_transcript": None, "wer": None, "false_cut_in": False}
-        said = [{"speech_end_s": None, **_nobody_spoke(prices), **unscored}]
+        said = [{"speech_end_s": None, "speech_end_at": None, **_nobody_spoke(prices), **unscored}]
     return [{**about, **names, **engines, **document, "labelled": recording.labelled} for document in said]
 
 
-def _placed(turn: ReplayedTurn, replayed: Replayed, prices: Prices) -> Document:
-    """The turn's document, with the end of its speech in seconds of the two-track WAV: its times count from there."""
-    speech_end_s = round(turn.trace.origin_s - replayed.epoch_s, 4)
-    return {"speech_end_s": speech_end_s, **turn_document(turn.trace, prices)}
+def _placed(turn: ReplayedTurn, replayed: Replayed, prices: Prices, now: tuple[float, datetime]) -> Document:
+    """The turn's document, with the end of its speech, from which its times count: in seconds of the two-track WAV,
+    and by the wall clock, which was the second of `now` when the process clock was the first.
+    """
+    end_s, (clock_s, wall) = turn.trace.origin_s, now
+    at = (wall - timedelta(seconds=clock_s - end_s)).isoformat(timespec="milliseconds")
+    return {
+        "speech_end_s": round(end_s - replayed.epoch_s, 4),
+        "speech_end_at": at,
+        **turn_document(turn.trace, prices),
+    }
 
 
 def _nobody_spoke(prices: Prices) -> Document:

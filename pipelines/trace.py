@@ -190,6 +190,10 @@ def _request(request: Request, guess: Guess, trace: TurnTrace) -> dict[str, obje
         "end_ms": _at_ms(request.ended_s, trace),
         "first_unit_tokens": request.first_unit_deltas,
         "answer_tokens": answer_tokens(request),
+        "prompt_tokens": request.usage.prompt_tokens if request.usage else None,
+        "completion_tokens": request.usage.completion_tokens if request.usage else None,
+        "reasoning_tokens": request.usage.reasoning_tokens if request.usage else None,
+        "cached_tokens": request.usage.cached_tokens if request.usage else None,
         "broken": request.broken,
     }
 

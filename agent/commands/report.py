@@ -1,11 +1,14 @@
 """`report`: a recorded trace as a page, as pictures, and in another tool's format."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from agent.commands.shared import stderr, stdout
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
 
 
 def report(
@@ -14,8 +17,11 @@ def report(
     chrome_trace: Annotated[
         Path | None, typer.Option(help="Write Chrome trace JSON here; it opens in Perfetto.")
     ] = None,
+    otlp: Annotated[
+        str | None, typer.Option(help="Send it as OpenTelemetry spans to this base URL: http://localhost:4318.")
+    ] = None,
 ) -> None:
-    """A recorded trace as HTML and pictures; --chrome-trace for Perfetto."""
+    """A recorded trace as HTML and pictures; --chrome-trace for Perfetto, --otlp for OpenTelemetry."""
     from agent.exports.chrome import write_chrome_trace
     from agent.output_folder import make_folder, write_findings
     from agent.results import rows
@@ -30,6 +36,23 @@ def report(
     if chrome_trace is not None:
         write_chrome_trace(chrome_trace, recorded.turns)
         stdout().print(f"trace   {chrome_trace}")
+    if otlp is not None:
+        _send(otlp, recorded.turns)
     table = rows(recorded.turns, str(recorded.turns[0]["llm"]))
     page = write_findings(make_folder(out), recorded.session, recorded.turns, table, title=trace.stem, audio=())
     stdout().print(f"report  {page}")
+
+
+def _send(endpoint: str, turns: "Sequence[Mapping[str, Any]]") -> None:
+    """Send all turns. Raises ServiceError where not all arrived."""
+    from agent.exports.otlp import OtlpSpans
+    from pipelines.errors import InputError, ServiceError
+
+    if any(turn["spans"] and not turn.get("speech_end_at") for turn in turns):
+        raise InputError("--otlp: this trace was recorded without wall-clock times (speech_end_at); record it anew")
+    with OtlpSpans(endpoint) as spans:
+        for index, turn in enumerate(turns):
+            spans.turn(index, turn)
+    if spans.lost:
+        raise ServiceError(f"OTLP endpoint {spans.url}: {spans.lost} spans did not arrive; is a receiver there?")
+    stdout().print(f"spans   {spans.arrived} sent to {spans.url}")

@@ -1,1 +1,1 @@
-"""A trace in other tools' formats."""
+"""Turns in other tools' formats: Chrome trace JSON, OpenTelemetry, Prometheus."""

@@ -1,0 +1,104 @@
+"""Turns as Prometheus metrics, for a running agent: an HTTP endpoint of its own, in seconds and dollars as Prometheus
+names its units.
+"""
+
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Any, Self
+
+from prometheus_client import CollectorRegistry, Counter, Histogram, start_http_server
+
+from pipelines.errors import InputError
+
+_BUCKETS_S = (0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.5, 0.6, 0.8, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0)
+_WHO = ("llm", "mode")
+
+
+class TurnMetrics:
+    """Serves `/metrics` at `host`:`port` while it is open; use it as a context manager.
+
+    Raises InputError where the port is taken or is no port.
+    """
+
+    def __init__(self, host: str, port: int) -> None:
+        registry = CollectorRegistry()
+        self._turns = Counter("quickturn_turns", "Turns by outcome.", (*_WHO, "outcome"), registry=registry)
+        self._latency = Histogram(
+            "quickturn_turn_latency_seconds",
+            "End of the user's speech to the first audible sample, completed turns.",
+            _WHO,
+            buckets=_BUCKETS_S,
+            registry=registry,
+        )
+        self._stages = Histogram(
+            "quickturn_stage_seconds",
+            "How long each stage took, hidden work included.",
+            (*_WHO, "stage"),
+            buckets=(0.01, 0.02, *_BUCKETS_S),
+            registry=registry,
+        )
+        self._path = Counter(
+            "quickturn_critical_path_seconds",
+            "Time of the turn latency by the stage that was waited for.",
+            (*_WHO, "stage"),
+            registry=registry,
+        )
+        self._tokens = Counter("quickturn_tokens", "Tokens of the answers.", (*_WHO, "kind"), registry=registry)
+        self._cost = Counter(
+            "quickturn_cost_usd", "Dollars, where prices are known.", (*_WHO, "why"), registry=registry
+        )
+        self._guesses = Counter(
+            "quickturn_speculation_requests", "Requests begun early.", (*_WHO, "came_to"), registry=registry
+        )
+        self._failover = Counter(
+            "quickturn_failover_decisions", "Failover decisions.", ("llm", "action"), registry=registry
+        )
+        try:
+            self._server, self._thread = start_http_server(port, host, registry)
+        except (OSError, OverflowError) as error:
+            raise InputError(f"metrics port {port} on {host} cannot be opened: {error}; give a free one") from None
+        self.url = f"http://{host}:{self._server.server_port}/metrics"
+
+    def turn(self, index: int, document: Mapping[str, Any]) -> None:
+        """Count a turn."""
+        del index
+        who = document["llm"], document["mode"]
+        self._turns.labels(*who, document["outcome"]).inc()
+        if document["outcome"] == "completed" and document["turn_latency_ms"] is not None:
+            self._latency.labels(*who).observe(document["turn_latency_ms"] / 1_000)
+            for segment in document["critical_path"]:
+                self._path.labels(*who, segment["stage"]).inc(max(0.0, segment["ms"]) / 1_000)
+        for name, value in document["stages"].items():
+            if name.endswith("_ms") and value is not None:
+                self._stages.labels(*who, name.removesuffix("_ms")).observe(value / 1_000)
+        self._count_spending(who, document)
+        for decision in document["failover"]:
+            self._failover.labels(decision["llm"], decision["action"]).inc()
+
+    def _count_spending(self, who: tuple[str, str], document: Mapping[str, Any]) -> None:
+        usage, guessed = document["usage"] or {}, document["speculation"]
+        for kind, key in (
+            ("prompt", "prompt_tokens"),
+            ("completion", "completion_tokens"),
+            ("cached", "cached_tokens"),
+        ):
+            self._tokens.labels(*who, kind).inc(usage.get(key) or 0)
+        spent = {
+            "answer": usage.get("cost_usd"),
+            "failover": usage.get("abandoned_cost_usd"),
+            "speculation": guessed["wasted_cost_usd"],
+        }
+        for why, usd in spent.items():
+            self._cost.labels(*who, why).inc(usd or 0.0)
+        self._guesses.labels(*who, "hit").inc(int(guessed["hit"]))
+        self._guesses.labels(*who, "discard").inc(guessed["discards"])
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
