@@ -10,6 +10,8 @@ from agent.bench.schedule import Outcome, Plan
 from agent.bench.task import Attempt
 from agent.statistics import interval_of_difference, percentiles
 
+_FEWEST = 5  # of fewer values, resampling them says nothing of others
+
 
 def bench_rows(plan: Plan, outcome: Outcome, simulated: dict[str, bool]) -> list[dict[str, Any]]:
     """The rows, the scenarios in the plan's order, the first model as the baseline of each.
@@ -54,6 +56,7 @@ def _row(plan: Plan, outcome: Outcome, llm: str, scenario: str, simulated: bool)
         "first_sentence_ms": _percentiles([a.first_sentence_ms for a in answered]),
         "total_ms": _percentiles([a.total_ms for a in answered]),
         "tokens_per_s": _percentiles([a.tokens_per_s for a in answered]),
+        "tokens_estimated": any(a.estimated for a in answered),
         "stall_p99_ms": round(float(np.percentile(gaps, 99)), 2) if gaps else None,
         "error_rate": round(1 - len(answered) / len(attempts), 4) if attempts else None,
         "errors": dict(Counter(a.fault for a in attempts if a.fault is not None)),
@@ -79,11 +82,13 @@ def _of(plan: Plan, outcome: Outcome, llm: str, scenario: str, *, loaded: bool |
 
 
 def _difference(ours: Sequence[Attempt], theirs: Sequence[Attempt]) -> tuple[float | None, list[float] | None]:
-    """The difference of the medians of the TTFT, and its 95 % interval."""
+    """The difference of the medians of the TTFT, and its 95 % interval; None for that of a handful."""
     mine = [a.ttft_ms for a in ours if a.ttft_ms is not None]
     base = [a.ttft_ms for a in theirs if a.error is None and a.ttft_ms is not None]
     if not mine or not base:
         return None, None
+    if min(len(mine), len(base)) < _FEWEST:
+        return round(float(np.median(mine) - np.median(base)), 2), None
     low, high = interval_of_difference(mine, base)
     return round(float(np.median(mine) - np.median(base)), 2), [round(low, 2), round(high, 2)]
 
@@ -102,10 +107,8 @@ def _share_wrong(results: Sequence[bool | None]) -> float | None:
 
 
 def _tokens(attempt: Attempt) -> int | None:
-    if attempt.error is not None:
-        return 0
     if attempt.prompt_tokens is None or attempt.completion_tokens is None:
-        return None
+        return None if attempt.error is None else 0
     return attempt.prompt_tokens + attempt.completion_tokens
 
 

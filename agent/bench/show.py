@@ -47,7 +47,7 @@ def speed_cells(row: Row) -> list[str]:
     return [
         *(number(row["ttft_ms"][key]) for key in ("p50", "p95", "p99")),
         number(row["first_sentence_ms"]["p50"]),
-        number(row["tokens_per_s"]["p50"]),
+        _speed(row),
         number(row["stall_p99_ms"]),
         number(row["p99_loaded_ms"]),
         difference(row),
@@ -74,9 +74,20 @@ def notes(rows: Sequence[Row]) -> list[str]:
         for row in rows
         if row["errors"]
     ]
+    silent = dict.fromkeys(row["llm"] for row in rows if row["tokens_estimated"])
+    lines += [
+        f"{llm} tells no token usage of a stream: its tokens/s counts one a delta, which is the least it can be; its "
+        "tokens and cost per success are unknown."
+        for llm in silent
+    ]
     if any(row["simulated"] for row in rows):
         lines.append("Simulated LLMs answer from a table: their errors and answers say nothing of a real model.")
     return lines
+
+
+def _speed(row: Row) -> str:
+    value = row["tokens_per_s"]["p50"]
+    return f"≥ {number(value)}" if row["tokens_estimated"] and value is not None else number(value)
 
 
 def number(value: float | None) -> str:
@@ -101,6 +112,8 @@ def difference(row: Row) -> str:
     """The difference of the median TTFT, if one can be told from noise."""
     if row["delta_ttft_ms"] is None:
         return NEVER
+    if row["ci95_ms"] is None:
+        return f"{row['delta_ttft_ms']:+,.0f} (too few to tell)"
     low, high = row["ci95_ms"]
     if low <= 0 <= high:
         return "no difference seen"

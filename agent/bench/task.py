@@ -33,7 +33,8 @@ class Attempt:
     """One request. Times in ms after it was sent; `gap_ms` are the pauses between two deltas of the answer.
 
     `structured_ok` is whether the tool call kept its schema, `answer_ok` whether the answer is right; None where the
-    task does not check that. `cost_usd` is None where the price or the count is unknown.
+    task does not check that. `cost_usd` is None where the price or the count is unknown. `estimated` tells that the
+    server sent no usage: then `tokens_per_s` counts one token a delta, of which a delta may hold more.
     """
 
     llm: str
@@ -50,6 +51,7 @@ class Attempt:
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
     cached_tokens: int | None = None
+    estimated: bool = False
     cost_usd: float | None = None
     fault: str | None = None
     error: str | None = None
@@ -112,7 +114,9 @@ async def _ask(
             attempt.cost_usd = connected.model.cost_usd(_paid_for(error, messages, attempt))
             wait_s = error.retry_after_s if error.retry_after_s is not None else wait_s
         else:
-            if checked:
+            if not attempt.text and not attempt.tool_calls:
+                attempt.fault, attempt.error = "empty", "the answer holds neither text nor a tool call"
+            elif checked:
                 _check(task, scenario.tools, attempt)
         note(attempt)
         if attempt.fault not in _RETRIED or retry == _RETRIES or wait_s > _LONGEST_WAIT_S:
@@ -168,8 +172,11 @@ def _count(attempt: Attempt, usage: Usage, model: Model, writing_s: float | None
     attempt.prompt_tokens, attempt.completion_tokens = usage.prompt_tokens, usage.completion_tokens
     attempt.cached_tokens = usage.cached_tokens
     attempt.cost_usd = model.cost_usd(usage)
-    if usage.completion_tokens is not None and writing_s and attempt.text:
+    answer_tokens = len(attempt.gap_ms) + 1
+    if usage.completion_tokens is not None:
         answer_tokens = usage.completion_tokens - (usage.reasoning_tokens or 0)
+    attempt.estimated = usage.completion_tokens is None
+    if writing_s and attempt.text:
         # Of a few tokens, those that came in one packet would make any speed.
         attempt.tokens_per_s = (answer_tokens - 1) / writing_s if answer_tokens >= _SPEED_TOKENS else None
 

@@ -3,7 +3,10 @@
 import asyncio
 import json
 import re
+import signal
+import subprocess
 import sys
+import time
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +17,7 @@ import pytest
 from agent.bench.rows import bench_rows
 from agent.bench.scenarios import SHIPPED, Scenario, Task, load_scenarios
 from agent.bench.schedule import Outcome, Plan
-from agent.bench.show import speed_cells
+from agent.bench.show import notes, speed_cells
 from agent.bench.task import Attempt, Connected, run_task
 from agent.cli import main
 from pipelines.errors import ConfigError, InputError, LLMError, LLMFault
@@ -90,6 +93,24 @@ def test_reasoning_is_no_first_token_and_counts_for_no_speed() -> None:
     assert attempt.ttft_ms == pytest.approx(600)
     assert attempt.tokens_per_s == pytest.approx(100)
     assert attempt.cost_usd == pytest.approx((30 + 2 * 60) / 1e6)
+
+
+def test_where_the_server_tells_no_usage_a_token_a_delta_is_the_least() -> None:
+    done, attempts = asked(ScriptedModel([words(20)]))
+    assert attempts[0].estimated
+    assert attempts[0].tokens_per_s == pytest.approx(100)
+    outcome = Outcome(attempts, {("a/model", "short", False): [done]})
+    plan = Plan(("a/model",), (Scenario("short", "", "", 1, ()),), 1, 1, None, None)
+    (row,) = bench_rows(plan, outcome, {"a/model": False})
+    assert "≥ 100" in speed_cells(row)
+    assert row["tokens_per_success"] is None
+    assert any("tells no token usage" in note for note in notes([row]))
+
+
+def test_an_empty_answer_is_an_error_and_no_success() -> None:
+    done, (attempt,) = asked(ScriptedModel([[100.0, Usage(30, 0)]]))
+    assert (done, attempt.fault) == (False, "empty")
+    assert attempt.cost_usd == pytest.approx(30e-6)
 
 
 def test_a_price_or_count_that_is_unknown_makes_the_cost_unknown() -> None:
@@ -178,6 +199,13 @@ def test_a_difference_that_may_be_none_is_called_so() -> None:
     assert speed_cells(same[1])[-1] == "no difference seen"
     assert speed_cells(faster[1])[-1].startswith("-80 (")
     assert same[0]["delta_ttft_ms"] is None
+
+
+def test_of_a_handful_no_interval_is_told() -> None:
+    slow, fast = rows_of([*(attempt("a", 100.0) for _ in range(4)), *(attempt("b", 20.0) for _ in range(4))])
+    assert (fast["delta_ttft_ms"], fast["ci95_ms"]) == (-80.0, None)
+    assert speed_cells(fast)[-1] == "-80 (too few to tell)"
+    assert slow["delta_ttft_ms"] is None
 
 
 def test_the_p99_under_load_stands_beside_the_one_alone() -> None:
@@ -272,6 +300,22 @@ def test_a_bench_stops_before_it_would_pass_its_budget(capsys: pytest.CaptureFix
     document = json.loads(capsys.readouterr().out)
     assert "budget" in document["stopped"]
     assert 0 < document["rows"][0]["cost_usd"] <= 0.00004
+
+
+def test_ctrl_c_shows_what_was_measured(tmp_path: Path) -> None:
+    arguments = ["bench", "--llm", "sim/20:2000", "--scenario", "short_qa", "--rounds", "500", "--out", str(tmp_path)]
+    command = [sys.executable, "-c", "from agent.cli import main; main()", *arguments]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as bench:
+        measured = tmp_path / "bench.jsonl"
+        while not (measured.exists() and measured.read_text().count("\n") >= 5):
+            assert bench.poll() is None
+            time.sleep(0.05)
+        bench.send_signal(signal.SIGINT)
+        out, err = bench.communicate(timeout=10)
+    assert bench.returncode == 1
+    assert "stopped early: interrupted" in err
+    assert "short_qa" in out
+    assert (tmp_path / "bench.html").exists()
 
 
 def test_a_budget_without_prices_is_refused(capsys: pytest.CaptureFixture[str]) -> None:

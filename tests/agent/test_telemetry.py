@@ -142,7 +142,7 @@ def test_a_receiver_that_is_not_there_is_one_line(
     monkeypatch.setattr("agent.exports.otlp._TIMEOUT_S", 0.5)
     trace = tmp_path / "trace.jsonl"
     trace.write_text("\n".join(map(json.dumps, [SESSION, answered()])) + "\n")
-    assert quickturn("report", trace, "--out", tmp_path / "out", "--otlp", f"http://127.0.0.1:{_free_port()}") == 1
+    assert quickturn("report", trace, "--out", tmp_path / "out", "--otlp", f"http://127.0.0.1:{free_port()}") == 1
     assert capsys.readouterr().err.count("\n") == 1
 
 
@@ -164,7 +164,7 @@ def test_a_running_agent_tells_what_it_could_not_send(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("agent.exports.otlp._TIMEOUT_S", 0.5)
-    settings = TelemetrySettings(f"http://127.0.0.1:{_free_port()}", "127.0.0.1", 0)
+    settings = TelemetrySettings(f"http://127.0.0.1:{free_port()}", "127.0.0.1", 0)
     with caplog.at_level(logging.WARNING), open_telemetry(settings) as telemetry:
         telemetry.sinks[0].turn(0, answered())
     assert [r.message for r in caplog.records if "could not be sent" in r.message]
@@ -202,7 +202,7 @@ def scraped(url: str) -> dict[tuple[str, str], float]:
 
 def test_turns_can_be_scraped() -> None:
     document = answered(failover=[{"at_ms": 250.0, "action": "hedged", "llm": "groq/other", "reason": "late"}])
-    with open_telemetry(TelemetrySettings("", "127.0.0.1", _free_port())) as telemetry:
+    with open_telemetry(TelemetrySettings("", "127.0.0.1", free_port())) as telemetry:
         url = telemetry.notes[0].split()[-1]
         telemetry.sinks[0].turn(0, document)
         telemetry.sinks[0].turn(1, answered(outcome="failed"))
@@ -226,7 +226,8 @@ def test_a_port_that_is_taken_is_one_clear_line() -> None:
             pass
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port that was free a moment ago."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         port: int = server.getsockname()[1]
         return port
