@@ -116,7 +116,17 @@ def summary_lines(summary: Mapping[str, Any], cells: int) -> list[str]:
         )
     if summary["failover"]["decisions"]:
         lines.append(_failover_line(summary))
+    lines += [standby_line(llm, state) for llm, state in summary["failover"].get("states", {}).items()]
     return lines
+
+
+def standby_line(llm: str, state: Mapping[str, Any]) -> str:
+    """How things stand between a model and its standby, at the end or in mid-conversation."""
+    fault, budget = state["standby_fault"], state["budget_ms"]
+    ready = "ready" if fault is None else f"not ready: {fault}"
+    kept_out = "" if state["primary"] == "closed" else f"; {llm} is kept out (breaker {state['primary']})"
+    hedge = "not hedged" if budget is None else f"asked too after {_number(budget)} ms"
+    return f"standby of {llm}: {ready}, {hedge}{kept_out}"
 
 
 def _failover_line(summary: Mapping[str, Any]) -> str:

@@ -7,7 +7,7 @@ the caller's.
 
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -83,9 +83,9 @@ async def measure(measurement: Measurement, console: Console) -> Measured:
             for note in telemetry.notes:
                 console.print(f"[dim]{note}[/dim]")
             run, wavs = await _replay_all(measurement, rig, [*traces, *telemetry.sinks], out, console)
-    measured = Measured(
-        session, run.turns, rows(run.turns, measurement.llms[0]), summarise(run.turns, run.loop_lag_ms), rig.notes, wavs
-    )
+        summary = summarise(run.turns, run.loop_lag_ms)
+        summary["failover"]["states"] = {llm: asdict(state) for llm, state in rig.failover_states().items()}
+    measured = Measured(session, run.turns, rows(run.turns, measurement.llms[0]), summary, rig.notes, wavs)
     if out is not None:
         measured.report = write_findings(out, session, run.turns, measured.rows, title=measurement.title, audio=wavs)
     return measured

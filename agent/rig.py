@@ -23,7 +23,7 @@ from pipelines.llm import ChatModel
 from pipelines.llm.catalogue import Catalogue, Endpoint
 from pipelines.llm.catalogue_file import load_catalogue
 from pipelines.llm.chat import ChatCompletions
-from pipelines.llm.failover import Failover
+from pipelines.llm.failover import Failover, FailoverState
 from pipelines.playout import AudioOutput
 from pipelines.reply import Voice
 from pipelines.session import Observer, Session, SessionSettings
@@ -63,6 +63,10 @@ class Rig:
         """All models that may answer, by catalogue name."""
         connected = [*self.models.values(), *([self.standby] if self.standby else [])]
         return {model.chat.name: model.endpoint.model for model in connected}
+
+    def failover_states(self) -> dict[str, FailoverState]:
+        """How things stand with each model that has a standby."""
+        return {name: model.chat.state for name, model in self.models.items() if isinstance(model.chat, Failover)}
 
     def session_builder(self, llm: str, mode: Mode) -> BuildSession:
         """How to build a session with this model and mode around an output."""

@@ -72,7 +72,10 @@ def read_config(
     failover: dict[str, object] = {"standby": standby, "hedge": hedge}
     if hedge is not None and hedge.replace(".", "", 1).isdigit():
         failover |= {"hedge": "fixed", "hedge_ms": float(hedge)}
-    return load_config(path, {"agent": agent, "failover": failover})
+    config = load_config(path, {"agent": agent, "failover": failover})
+    if hedge is not None and not config.failover.standby:
+        raise InputError(f"--hedge {hedge} needs an LLM to ask: give --standby PROVIDER/MODEL")
+    return config
 
 
 def turn_mode(name: str) -> "Mode":

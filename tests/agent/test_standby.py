@@ -2,17 +2,19 @@
 
 import asyncio
 from contextlib import AsyncExitStack
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 
 from agent.commands.shared import read_config
 from agent.config import load_config
-from agent.console import summary_lines
+from agent.console import standby_line, summary_lines
 from agent.results import summarise
 from agent.trace_file import session_line
-from pipelines.errors import ConfigError
-from pipelines.llm.failover import Failover
+from pipelines.errors import ConfigError, InputError
+from pipelines.llm.breaker import BreakerState
+from pipelines.llm.failover import Failover, FailoverState
 from pipelines.llm.health import Hedge
 
 
@@ -23,7 +25,26 @@ def test_without_a_standby_there_is_none() -> None:
 def test_the_options_are_a_standby_and_a_budget_in_milliseconds_or_by_name() -> None:
     given = read_config(None, standby="sim/10:1000", hedge="250").failover
     assert (given.standby, given.hedge, given.hedge_ms) == ("sim/10:1000", Hedge.FIXED, 250.0)
-    assert read_config(None, hedge="off").failover.hedge is Hedge.OFF
+    assert read_config(None, standby="sim/10:1000", hedge="off").failover.hedge is Hedge.OFF
+
+
+def test_a_hedge_without_a_standby_is_refused() -> None:
+    with pytest.raises(InputError, match="--hedge 250 needs an LLM to ask: give --standby"):
+        read_config(None, hedge="250")
+
+
+@pytest.mark.parametrize(
+    ("state", "says"),
+    [
+        (FailoverState(BreakerState.CLOSED, 1.0, None, 131.4), "standby of a/b: ready, asked too after 131 ms"),
+        (
+            FailoverState(BreakerState.OPEN, None, "c/d cannot be reached", None),
+            "standby of a/b: not ready: c/d cannot be reached, not hedged; a/b is kept out (breaker open)",
+        ),
+    ],
+)
+def test_how_things_stand_with_a_standby_is_one_line(state: FailoverState, says: str) -> None:
+    assert standby_line("a/b", asdict(state)) == says
 
 
 @pytest.mark.parametrize(

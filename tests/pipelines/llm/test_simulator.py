@@ -13,6 +13,7 @@ import pytest
 from pipelines.errors import InputError
 from pipelines.llm.pace import Pace
 from pipelines.llm.simulator import Pacer
+from tests.timing import once_undisturbed
 
 PROFILES = {"fast": Pace(120, 1800)}
 
@@ -85,6 +86,7 @@ def slope_per_s(times_s: list[float]) -> float:
 
 
 @pytest.mark.parametrize(("rate", "tokens", "apart_s"), [(1800, 600, 0.5), (450, 300, 0.0137), (90, 200, 0.0137)])
+@once_undisturbed
 def test_the_pace_on_the_wire_is_the_stated_one(rate: int, tokens: int, apart_s: float) -> None:
     async def run() -> list[Wire]:
         async with Pacer({}) as pacer:
@@ -105,6 +107,7 @@ def test_the_pace_on_the_wire_is_the_stated_one(rate: int, tokens: int, apart_s:
     assert statistics.median(rates) == pytest.approx(rate, rel=0.01)
 
 
+@once_undisturbed
 def test_lateness_does_not_add_up() -> None:
     async def run() -> Wire:
         async with Pacer({}) as pacer:
@@ -119,6 +122,7 @@ def test_lateness_does_not_add_up() -> None:
     assert last_s == pytest.approx(0.020 + 199 / 1000, abs=0.010)
 
 
+@once_undisturbed
 def test_tokens_that_are_due_together_go_out_together() -> None:
     (answer,) = exchange(ask("5:200000", "Count from 1 to 100.", max_tokens=200))
     assert len(set(answer.token_times_s())) < 40
@@ -157,6 +161,7 @@ def test_an_answer_is_cut_at_max_tokens() -> None:
     assert answer.events[-1]["choices"][0]["finish_reason"] == "length"
 
 
+@once_undisturbed
 def test_without_streaming_the_whole_answer_comes_when_its_last_token_is_due() -> None:
     async def run() -> tuple[dict[str, Any], float]:
         async with Pacer({}) as pacer:
@@ -240,6 +245,7 @@ def test_a_stream_breaks_after_the_stated_tokens(fault: str) -> None:
 
 
 @pytest.mark.parametrize(("fault", "at"), [("stall", 0), ("stall-mid", 4)])
+@once_undisturbed
 def test_a_stall_lasts_its_seconds(fault: str, at: int) -> None:
     (answer,) = exchange(ask(f"10:20000?fault={fault}&after=4&seconds=0.1", max_tokens=8))
     times_s = [0.0, *answer.token_times_s()]
@@ -248,6 +254,7 @@ def test_a_stall_lasts_its_seconds(fault: str, at: int) -> None:
     assert max(gaps_s) == pytest.approx(0.1, abs=0.02)
 
 
+@once_undisturbed
 def test_a_dribble_sends_one_token_at_a_time() -> None:
     (answer,) = exchange(ask("1:20000?fault=dribble&after=4&seconds=0.02", max_tokens=9))
     times_s = answer.token_times_s()
