@@ -30,7 +30,8 @@ from pipelines.vad import VadSettings
 class AgentSettings:
     """What converses: engines and model by name, the turn mode, the system prompt, and whether tools are offered.
 
-    `providers` is a TOML file over the shipped `configs/providers.toml`; empty for none.
+    `providers` is a TOML file over the shipped `configs/providers.toml`, `tools_file` a Python file whose `TOOLS` are
+    offered beside the shipped ones; each is empty for none.
     """
 
     llm: str
@@ -40,6 +41,7 @@ class AgentSettings:
     mode: Mode
     system_prompt: str
     tools: bool
+    tools_file: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,8 @@ from agent.engines import load_stt, load_tts
 from agent.pacer_process import at_pacer
 from agent.replay import BuildSession
 from agent.resources import shipped
-from agent.tools import SHIPPED_TOOLS
+from agent.tools import SHIPPED_TOOLS, load_tools
+from pipelines.errors import InputError
 from pipelines.events import Clock
 from pipelines.ledger import Prices
 from pipelines.listening import Listener
@@ -28,6 +29,7 @@ from pipelines.playout import AudioOutput
 from pipelines.reply import Voice
 from pipelines.session import Observer, Session, SessionSettings
 from pipelines.stt import SpeechToText
+from pipelines.tools import Tool
 from pipelines.tts import TextToSpeech
 from pipelines.turn import Mode
 from pipelines.vad import VoiceActivity
@@ -57,6 +59,7 @@ class Rig:
     models: dict[str, Model]
     notes: tuple[str, ...]
     standby: Model | None = None
+    tools: tuple[Tool, ...] = ()
 
     @property
     def prices(self) -> Prices:
@@ -87,9 +90,8 @@ class Rig:
                 self.clock,
                 recognise_while_speaking=mode is not Mode.SEQUENTIAL,
             )
-            tools = SHIPPED_TOOLS if config.agent.tools else ()
             standby = self.standby.chat if self.standby else None
-            voice = Voice(model.chat, self.tts, output, self.clock, tools, standby)
+            voice = Voice(model.chat, self.tts, output, self.clock, self.tools, standby)
             return Session(listener, voice, settings, observer)
 
         return build
@@ -109,13 +111,24 @@ async def open_rig(config: Config, llms: Sequence[str], *, live: bool = False) -
     endpoints = {name: catalogue.resolve(name) for name in dict.fromkeys(names)}
     for endpoint in endpoints.values():
         endpoint.api_key()  # a missing key is told before the seconds that models take to load
+    tools = _tools(config)
     clock = asyncio.get_running_loop().time
     async with AsyncExitStack() as stack:
         stt, stt_note = await asyncio.to_thread(load_stt, config.agent.stt, live=live, clock=clock)
         tts, tts_note = await asyncio.to_thread(load_tts, config.agent.tts)
         endpoints = {endpoint.name: endpoint for endpoint in await at_pacer(list(endpoints.values()), stack)}
         models, standby = await _connect(config, endpoints, list(dict.fromkeys(llms)), clock, stack)
-        yield Rig(config, clock, stt, tts, models, (stt_note, tts_note), standby)
+        yield Rig(config, clock, stt, tts, models, (stt_note, tts_note), standby, tools)
+
+
+def _tools(config: Config) -> tuple[Tool, ...]:
+    """What the model may call. Raises InputError."""
+    own = load_tools(Path(config.agent.tools_file)) if config.agent.tools_file else ()
+    tools = (*(SHIPPED_TOOLS if config.agent.tools else ()), *own)
+    names = [one.spec.name for one in tools]
+    if twice := {name for name in names if names.count(name) > 1}:
+        raise InputError(f"tools: two are called {min(twice)!r}; rename one, or set agent.tools = false")
+    return tools
 
 
 async def _connect(
