@@ -99,7 +99,8 @@ def summary_lines(summary: Mapping[str, Any], cells: int) -> list[str]:
     ]
     if latency["n"] and cells == 1:
         lines.append(
-            f"turn latency p50 {_number(latency['p50'])} ms, p95 {_number(latency['p95'])} ms, n = {latency['n']}; "
+            f"turn latency p50 {_number(latency['p50'])} ms, p95 {_number(latency['p95'])} ms, "
+            f"p99 {_number(latency['p99'])} ms, n = {latency['n']}; "
             f"endpointing delay p50 {_number(summary['endpointing_ms']['p50'])} ms"
         )
     if latency["n"]:
