@@ -17,6 +17,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from agent.exports.telemetry import TelemetrySettings
 from agent.resources import shipped
+from pipelines.barge_in import BargeInSettings
 from pipelines.endpointing import EndpointingSettings
 from pipelines.errors import ConfigError
 from pipelines.llm.chat import ChatSettings
@@ -51,6 +52,7 @@ class Config:
     agent: AgentSettings
     vad: VadSettings
     endpointing: EndpointingSettings
+    barge_in: BargeInSettings
     reply: ReplySettings
     llm: ChatSettings
     failover: FailoverSettings
@@ -65,6 +67,7 @@ _BELOW = {
     "_s": math.inf,
     "_tokens": math.inf,
     "_failures": math.inf,
+    "_words": math.inf,
 }
 """Every number is above 0 and below this, by the unit that its name ends on."""
 

@@ -26,6 +26,7 @@ often.
 
 _AHEAD_S = 2.0  # speech waiting in the output: more than any stall of the synthesizer, little enough to bound memory
 _BETWEEN_TURNS_S = 0.3
+_DECIDED_S = 1.5
 _PATIENCE_S = 3.0  # without a turn under way for so long after the speech, nothing will come
 
 BuildSession = Callable[[AudioOutput, Observer], Session]
@@ -42,6 +43,9 @@ class VirtualOutput:
         self._hurry = hurry
         self._end = 0
         self._played: list[tuple[int, Pcm]] = []
+        self._held: list[Pcm] = []
+        self._going = asyncio.Event()
+        self._going.set()
 
     @property
     def _now(self) -> int:
@@ -49,25 +53,48 @@ class VirtualOutput:
 
     async def play(self, pcm: Pcm) -> float:
         """Play behind what is queued, else now."""
-        await self._wait_until(self._end - round(_AHEAD_S * SAMPLE_RATE_HZ))
-        start = max(self._end, self._now)
-        self._played.append((start, pcm))
-        self._end = start + len(pcm)
-        return self._epoch_s + start / SAMPLE_RATE_HZ
+        await self._wait_until(lambda: self._end - round(_AHEAD_S * SAMPLE_RATE_HZ))
+        return self._epoch_s + self._queue(pcm) / SAMPLE_RATE_HZ
+
+    def pause(self) -> None:
+        """Keep for later what has not sounded yet."""
+        now = self._now
+        self._held += [pcm[max(0, now - start) :] for start, pcm in self._played if start + len(pcm) > now]
+        self._forget_from(now)
+        self._going.clear()
+
+    def resume(self) -> None:
+        """Queue again what was kept."""
+        held, self._held = self._held, []
+        for pcm in held:
+            self._queue(pcm)
+        self._going.set()
 
     async def drain(self) -> None:
         """Wait until the last sample has sounded."""
-        await self._wait_until(self._end)
+        await self._wait_until(lambda: self._end)
 
     def clear(self) -> None:
         """Forget what has not sounded yet."""
-        now = self._now
-        self._played = [(start, pcm[: now - start]) for start, pcm in self._played if start < now]
-        self._end = min(self._end, now)
+        self._held = []
+        self._forget_from(self._now)
+        self._going.set()
 
-    async def _wait_until(self, sample: int) -> None:
-        while not self._hurry() and (left := sample - self._now) > 0:  # noqa: ASYNC110 - it waits for a time
+    def _queue(self, pcm: Pcm) -> int:
+        start = max(self._end, self._now)
+        self._played.append((start, pcm))
+        self._end = start + len(pcm)
+        return start
+
+    def _forget_from(self, sample: int) -> None:
+        self._played = [(start, pcm[: sample - start]) for start, pcm in self._played if start < sample]
+        self._end = min(self._end, sample)
+
+    async def _wait_until(self, sample: Callable[[], int]) -> None:
+        await self._going.wait()
+        while not self._hurry() and (left := sample() - self._now) > 0:
             await asyncio.sleep(min(left / SAMPLE_RATE_HZ, 0.05))
+            await self._going.wait()
 
     def track(self) -> Pcm:
         """All that was played, from the start of the input on."""
@@ -191,7 +218,9 @@ class Replay:
 
     def _all_fed(self) -> bool:
         last = self._clips[-1]
-        return last.fed_at is not None and self._position >= last.fed_at + len(last.pcm)
+        # Whether a sound interrupts is known a while after it: until then, the answer must not be cut short here.
+        decided = round(_DECIDED_S * SAMPLE_RATE_HZ) if last.barge_in_ms is not None else 0
+        return last.fed_at is not None and self._position >= last.fed_at + len(last.pcm) + decided
 
     def _cued(self, clip: _Clip, previous: _Clip) -> bool:
         """Whether it is time for a clip: after the answer to the one before, or so long into that answer."""

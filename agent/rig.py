@@ -78,6 +78,7 @@ class Rig:
             mode,
             config.agent.system_prompt.strip(),
             config.reply,
+            config.barge_in,
             model.endpoint.model.context_window_tokens or _UNKNOWN_WINDOW_TOKENS,
             config.llm.max_tokens or 0,
         )

@@ -30,8 +30,6 @@ log = logging.getLogger(__name__)
 _PRE_ROLL_SAMPLES = SAMPLE_RATE_HZ * 3 // 10  # before the first voiced window: Silero was up to 0.22 s late on ours
 _REMEMBERED_SAMPLES = SAMPLE_RATE_HZ * 2  # the pre-roll, and what comes until the voice activity is sure
 _HEARD_BOUND = 60_000  # frames for the recogniser: ten minutes of 10 ms; only the sequential mode lets them wait at all
-# Transcripts waiting for the turn: ten times what a recogniser makes while a turn is being cancelled.
-_UPDATES_BOUND = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,37 +58,54 @@ Update = Transcript | TurnEnded | HearingFailed
 
 
 class Utterance:
-    """One stretch of the user's speech: iterate it for its transcripts and, last, `TurnEnded` or `HearingFailed`."""
+    """One stretch of the user's speech: iterate it for its transcripts and, last, `TurnEnded` or `HearingFailed`.
+
+    Each iteration begins at the beginning, so one may look at what is said before another takes it.
+    """
 
     def __init__(self, started_samples: int) -> None:
         self.started_samples = started_samples
-        self._updates: asyncio.Queue[Update] = asyncio.Queue(_UPDATES_BOUND)
-        self._over = False
+        self._updates: list[Update] = []
+        self._told = asyncio.Event()
         self._wanted = True
 
     def __aiter__(self) -> AsyncIterator[Update]:
-        return self
+        return _Reading(self)
 
-    async def __anext__(self) -> Update:
-        if self._over:
+    async def update(self, number: int) -> Update:
+        """The update of that number, as soon as it is there. Raises StopAsyncIteration after the last."""
+        if number and not isinstance(self._updates[number - 1], Transcript):
             raise StopAsyncIteration
-        update = await self._updates.get()
-        self._over = not isinstance(update, Transcript)
-        return update
+        while number >= len(self._updates):
+            self._told.clear()
+            await self._told.wait()
+        return self._updates[number]
 
     def close(self) -> None:
         """Listen no further: what still comes is dropped."""
         self._wanted = False
 
     def tell(self, update: Update) -> None:
-        """Pass an update on; a turn that was cancelled no longer wants it, and one that lags loses its oldest
-        partial.
-        """
-        if not self._wanted:
-            return
-        if self._updates.full():
-            self._updates.get_nowait()
-        self._updates.put_nowait(update)
+        """Pass an update on; a turn that was cancelled no longer wants it."""
+        if self._wanted:
+            self._updates.append(update)
+            self._told.set()
+
+
+class _Reading:
+    """One iteration over an utterance."""
+
+    def __init__(self, utterance: Utterance) -> None:
+        self._utterance = utterance
+        self._number = 0
+
+    def __aiter__(self) -> "_Reading":
+        return self
+
+    async def __anext__(self) -> Update:
+        update = await self._utterance.update(self._number)
+        self._number += 1
+        return update
 
 
 class _OpenUtterance:

@@ -74,6 +74,19 @@ class Playout:
     starved_ms: float = 0.0
     played: list[Played] = field(default_factory=list)
 
+    def delay(self, from_s: float, by_s: float) -> None:
+        """The output was silent from `from_s` on for `by_s`: what had not sounded by then sounds so much later."""
+        self.played = [
+            Played(unit.text, unit.start_s + by_s * (unit.start_s > from_s), unit.end_s + by_s)
+            if unit.end_s > from_s
+            else unit
+            for unit in self.played
+        ]
+        if self.audible_s is not None and self.audible_s > from_s:
+            self.audible_s += by_s
+        if self.started_s is not None and self.started_s > from_s:
+            self.started_s += by_s
+
     def add(self, text: str, start_s: float, end_s: float) -> None:
         """Note a piece of speech; a further piece of the same unit makes that longer, a gap before it is starvation."""
         if self.played:

@@ -17,16 +17,25 @@ class AudioOutput(Protocol):
     async def play(self, pcm: Pcm) -> float:
         """Queue audio behind what is queued already and return the process time at which its first sample sounds.
 
-        Waits, before it queues, while the queue is fuller than the output's bound; so what is queued is known at once.
+        Waits, before it queues, while the queue is fuller than the output's bound or the output is paused; so what is
+        queued is known at once.
         """
         ...
 
+    def pause(self) -> None:
+        """Fall silent at once and keep what has not sounded yet."""
+        ...
+
+    def resume(self) -> None:
+        """Go on where it was; does nothing where nothing is paused."""
+        ...
+
     async def drain(self) -> None:
-        """Wait until all that was queued has sounded."""
+        """Wait until all that was queued has sounded; a pause is waited out."""
         ...
 
     def clear(self) -> None:
-        """Drop at once all that has not sounded yet."""
+        """Drop at once all that has not sounded yet, and end a pause."""
         ...
 
 

@@ -112,6 +112,8 @@ class Reply:
         )
         self._thinking = Thinking(messages, mind, self._released, streamed=streamed)
         self._has_voice = False  # whether something audible has been synthesized yet
+        self._all_handed = False
+        self._paused_s: float | None = None
 
     @property
     def text(self) -> str:
@@ -131,6 +133,31 @@ class Reply:
     def release(self) -> None:
         """The turn is committed: be heard."""
         self._released.set()
+
+    @property
+    def is_paused(self) -> bool:
+        """Whether it has fallen silent for now."""
+        return self._paused_s is not None
+
+    def pause(self) -> None:
+        """Fall silent at once, for now."""
+        if self._paused_s is None:
+            self._voice.output.pause()
+            self._paused_s = self._voice.clock()
+
+    def resume(self) -> None:
+        """Go on where it was paused."""
+        if self._paused_s is not None:
+            self._voice.output.resume()
+            self.playout.delay(self._paused_s, self._voice.clock() - self._paused_s)
+            self._paused_s = None
+
+    def left_to_say_s(self) -> float | None:
+        """How long it will still speak; None while that is unknown, for not all has been written and synthesized."""
+        if not self._all_handed or not self.playout.played:
+            return None
+        now_s = self._voice.clock() if self._paused_s is None else self._paused_s
+        return max(0.0, self.playout.played[-1].end_s - now_s)
 
     async def run(self) -> None:
         """Think, speak and, once released, play to the end; cancelling it cancels the request and the synthesis."""
@@ -207,6 +234,7 @@ class Reply:
                     await self._released.wait()
                     for piece in pieces:
                         await self._play_piece(piece)
+                self._all_handed = True
                 await self._voice.output.drain()
             except asyncio.CancelledError:
                 self._fall_silent()
@@ -229,9 +257,9 @@ class Reply:
 
     def _fall_silent(self) -> None:
         """At once: what else belongs to the answer, such as a connection, may take its time to close."""
-        if self.playout.handed_s is not None:
+        if self.playout.handed_s is not None or self._paused_s is not None:
             self._voice.output.clear()
-            self.playout.cut_s = self._voice.clock()
+            self.playout.cut_s = self._voice.clock() if self._paused_s is None else self._paused_s
 
     def _fail(self, error: Exception, stage: str) -> None:
         """Keep the first fault, what follows comes of it; an unforeseen one goes to the log with its traceback."""

@@ -1,7 +1,8 @@
 """The conversation: audio in -> turns -> audio out, with a history that holds what was heard.
 
 Lifecycle: the ear runs for the whole session and hands over each utterance the moment it begins. An utterance is a
-turn; one that begins while the turn before it is still thinking or speaking is a barge-in and cancels that turn. No
+turn. Where one begins while the turn before it is still thinking or speaking, the agent falls silent at once; words
+that are no backchannel cancel that turn (a barge-in), anything else lets it go on where it was (a false start). No
 fault of a stage ends the session: the turn is marked failed, the agent apologises where it can, and the next turn
 works.
 """
@@ -16,6 +17,8 @@ from dataclasses import dataclass
 import anyio
 
 from pipelines.audio import resample
+from pipelines.barge_in import BargeInSettings
+from pipelines.contest import Contest
 from pipelines.errors import QuickturnError, StageError
 from pipelines.events import AudioFrame, ChatMessage
 from pipelines.listening import Listener, Utterance
@@ -37,6 +40,7 @@ class SessionSettings:
     mode: Mode
     system_prompt: str
     reply: ReplySettings
+    barge_in: BargeInSettings
     context_window_tokens: int
     reply_tokens: int
 
@@ -56,6 +60,20 @@ class TurnCommitted:
 
 
 @dataclass(frozen=True, slots=True)
+class AgentPaused:
+    """The agent has fallen silent, for the user makes a sound; nobody knows yet whether it is an interruption."""
+
+    turn: Turn
+
+
+@dataclass(frozen=True, slots=True)
+class AgentResumed:
+    """It was none: the agent goes on."""
+
+    turn: Turn
+
+
+@dataclass(frozen=True, slots=True)
 class TurnFinished:
     """The turn is over; `heard` is what the user heard of the answer.
 
@@ -69,7 +87,7 @@ class TurnFinished:
     error: QuickturnError | None
 
 
-SessionEvent = TurnBegan | TurnCommitted | TurnFinished
+SessionEvent = TurnBegan | TurnCommitted | AgentPaused | AgentResumed | TurnFinished
 Observer = Callable[[SessionEvent], None]
 
 
@@ -88,15 +106,24 @@ class Session:
         begun, utterances = anyio.create_memory_object_stream[Utterance](_UTTERANCES_BOUND)
         async with begun, utterances, TaskGroup() as tasks:
             tasks.create_task(self._listener.listen(frames, begun), name="ear")
+            turn: Turn | None = None
             current: Task[None] | None = None
             async for utterance in utterances:
-                if current is not None and not current.done():
+                if turn is not None and current is not None and not current.done():
+                    if await self._contest(turn, utterance).agent_goes_on(current):
+                        continue
                     current.cancel()
                     await asyncio.wait([current], timeout=_CANCEL_TIMEOUT_S)
-                current = tasks.create_task(self._take(utterance), name=f"turn@{utterance.started_samples}")
+                turn = Turn(utterance, self._voice.clock)
+                current = tasks.create_task(self._take(turn), name=f"turn@{utterance.started_samples}")
 
-    async def _take(self, utterance: Utterance) -> None:
-        turn = Turn(utterance, self._voice.clock)
+    def _contest(self, turn: Turn, utterance: Utterance) -> Contest:
+        def on_change(is_paused: bool) -> None:
+            self._observer(AgentPaused(turn) if is_paused else AgentResumed(turn))
+
+        return Contest(turn, utterance, self._settings.barge_in, self._voice.clock, on_change)
+
+    async def _take(self, turn: Turn) -> None:
         self._observer(TurnBegan(turn))
         outcome, cut_s = Outcome.INTERRUPTED, None
         try:

@@ -13,7 +13,7 @@ from pipelines.llm.catalogue import Model
 from pipelines.marks import Request, ToolRun, Unit
 from pipelines.reply import Reply
 from pipelines.timeline import Segment, Span, Stage
-from pipelines.turn import Guess, Turn
+from pipelines.turn import FalseStart, Guess, Turn
 from pipelines.turn_spans import TurnTrace
 
 _LONGEST_RESULT = 300  # characters of a tool's result: a trace is for reading
@@ -44,6 +44,8 @@ def turn_document(trace: TurnTrace, prices: Mapping[str, Model]) -> dict[str, ob
         "failover": [_decision(d, trace) for r in _requests(trace) for d in r.decisions],
         "tools": [_tool_run(run, trace) for r in _requests(trace) for run in r.tool_runs],
         "filler_ms": _filler_ms(trace),
+        "cut_ms": _at_ms(finished.cut_s, trace),
+        "false_starts": [_false_start(f, trace) for f in turn.false_starts],
         "starved_ms": _ms(reply.playout.starved_ms) if reply else None,
         "error": str(finished.error) if finished.error else None,
         "transcripts": [_transcript(t, trace) for t in turn.transcripts],
@@ -166,6 +168,14 @@ def _filler_ms(trace: TurnTrace) -> float | None:
     """When the agent said that it takes a moment."""
     said = [r.filler_s for r in _requests(trace) if r.filler_s is not None]
     return _at_ms(said[0], trace) if said else None
+
+
+def _false_start(start: FalseStart, trace: TurnTrace) -> dict[str, object]:
+    return {
+        "paused_ms": _at_ms(start.paused_s, trace),
+        "resumed_ms": _at_ms(start.resumed_s, trace),
+        "heard": start.heard,
+    }
 
 
 def _transcript(transcript: Transcript, trace: TurnTrace) -> dict[str, object]:

@@ -49,6 +49,15 @@ class StartReply(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class FalseStart:
+    """The agent fell silent for a sound that was no interruption, and went on; `heard` is what was understood of it."""
+
+    paused_s: float
+    resumed_s: float
+    heard: str
+
+
 @dataclass(slots=True, eq=False)
 class Guess:
     """A reply, the transcript that it answers, and the task that runs it."""
@@ -71,6 +80,7 @@ class Turn:
     guesses: list[Guess] = field(default_factory=list)
     answer: Guess | None = None
     error: QuickturnError | None = None
+    false_starts: list[FalseStart] = field(default_factory=list)
 
     @property
     def hit(self) -> bool:

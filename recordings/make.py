@@ -51,9 +51,11 @@ HTS = "festival:cmu_us_slt_arctic_hts"
 
 @dataclass(frozen=True, slots=True)
 class Fixture:
-    """One recording. `turns` are texts, in which `{600 dangling}` is a pause of 600 ms after a dangling word.
+    """One recording. `turns` are texts, in which `{600 dangling}` is a pause of 600 ms after a dangling word; `[cough]`
+    is a sound of that name and no text.
 
-    `barge_in_ms`: the second turn begins that long after the first audible sample of the answer to the first.
+    `barge_in_ms`: each turn from the second on begins that long after the first audible sample of the answer to the
+    first.
     """
 
     name: str
@@ -64,8 +66,13 @@ class Fixture:
     gain_db: float = 0.0
     noise: str | None = None
     snr_db: float | None = None
-    barge_in_ms: int | None = None
+    barge_in_ms: Sequence[int] = ()
 
+
+STORY = "Tell me a story about a lion and a monkey."
+BACKCHANNELS = ["Uh-huh.", "Yeah.", "Okay.", "Right.", "I see.", "Oh, great."]
+SOUNDS = ["[cough]", "[click]", "[knock]", "[music]", "[noise]", "[typing]"]
+EVERY_4_S = [2_000, 6_000, 10_000, 14_000, 18_000, 22_000]
 
 # fmt: off
 FIXTURES = [
@@ -153,9 +160,23 @@ FIXTURES = [
     Fixture("quiet", "quiet", "flite:rms", ["What is the price per million tokens?"], gain_db=-30.0),
 
     Fixture("barge_in_stop", "barge_in", "flite:slt",
-            ["Tell me a story about a lion and a monkey.", "Stop, that is not what I meant."], barge_in_ms=1_500),
+            ["Tell me a story about a lion and a monkey.", "Stop, that is not what I meant."], barge_in_ms=[1_500]),
     Fixture("barge_in_wait", "barge_in", "espeak:en-us+m3",
-            ["Tell me about black holes.", "Wait, I meant volcanoes."], barge_in_ms=800),
+            ["Tell me about black holes.", "Wait, I meant volcanoes."], barge_in_ms=[800]),
+
+    Fixture("barge_in_question", "barge_in", "flite:rms", [STORY, "What time is it in Tokyo?"], barge_in_ms=[2_300]),
+    Fixture("barge_in_no", "barge_in", "flite:awb", [STORY, "No, tell me a joke instead."], barge_in_ms=[3_100]),
+    Fixture("barge_in_word", "barge_in", "flite:kal16", [STORY, "Stop."], barge_in_ms=[1_900]),
+    Fixture("barge_in_hold_on", "barge_in", "espeak:en-us+f2", [STORY, "Hold on, how fast is the small model?"],
+            barge_in_ms=[2_700]),
+    Fixture("barge_in_gb", "barge_in", "espeak:en-gb", [STORY, "Wait a moment, please."], barge_in_ms=[4_200]),
+    Fixture("barge_in_unseen", "barge_in", HTS, [STORY, "Do I need an umbrella tomorrow?"], barge_in_ms=[3_600]),
+
+    Fixture("backchannels_slt", "backchannel", "flite:slt", [STORY, *BACKCHANNELS], barge_in_ms=EVERY_4_S),
+    Fixture("backchannels_rms", "backchannel", "flite:rms", [STORY, *BACKCHANNELS], barge_in_ms=EVERY_4_S),
+    Fixture("backchannels_m3", "backchannel", "espeak:en-us+m3", [STORY, *BACKCHANNELS], barge_in_ms=EVERY_4_S),
+    Fixture("backchannels_gb", "backchannel", "espeak:en-gb", [STORY, *BACKCHANNELS], barge_in_ms=EVERY_4_S),
+    Fixture("sounds", "sounds", "flite:slt", [STORY, *SOUNDS], barge_in_ms=EVERY_4_S),
 
     Fixture("silence", "silence", "none", []),
     Fixture("noise", "noise_only", "none", []),
@@ -270,7 +291,9 @@ PAUSE = re.compile(r"\s*\{(\d+) (complete|dangling)( apart)?\}\s*")
 
 
 def utter(voice: str, marked: str, rate: float) -> Utterance:
-    """Speak a text of the table."""
+    """Speak a text of the table, or make its sound."""
+    if marked.startswith("["):
+        return join("", [sound(marked.strip("[]"))], [])
     first, *rest = PAUSE.split(marked)
     breaths, gaps = [[first]], []
     for length_ms, after, apart, part in zip(rest[0::4], rest[1::4], rest[2::4], rest[3::4], strict=True):
@@ -363,6 +386,33 @@ def tones() -> Signal:
     return signal
 
 
+def sound(name: str) -> Signal:
+    """What happens in a room while somebody talks, about as loud as the talker; `music` and `noise` go on for 2 s."""
+    random = np.random.default_rng(zlib.crc32(name.encode()))
+
+    def burst(length_s: float, decay_s: float, low_hz: float, high_hz: float) -> Signal:
+        """Noise of a band that dies away."""
+        time_s = np.arange(round(length_s * RATE_HZ)) / RATE_HZ
+        spectrum = np.fft.rfft(random.standard_normal(len(time_s)))
+        frequency_hz = np.fft.rfftfreq(len(time_s), 1 / RATE_HZ)
+        band = np.fft.irfft(np.where((frequency_hz > low_hz) & (frequency_hz < high_hz), spectrum, 0), len(time_s))
+        return np.asarray(band / np.abs(band).max() * np.minimum(1, time_s / 0.004) * np.exp(-time_s / decay_s))
+
+    match name:
+        case "cough":
+            return np.concatenate([burst(0.35, 0.07, 200, 3_500), burst(0.4, 0.1, 200, 3_000)])
+        case "click":
+            return np.concatenate([burst(0.25, 0.002, 1_000, 7_500) for _ in range(2)])
+        case "knock":
+            return np.concatenate([burst(0.22, 0.02, 60, 500) for _ in range(3)])
+        case "typing":
+            return np.concatenate([burst(random.uniform(0.08, 0.2), 0.006, 800, 7_000) for _ in range(12)])
+        case "music":
+            return tones()[RATE_HZ * 5 // 2 : RATE_HZ * 9 // 2]
+        case _:
+            return pink_noise(2 * RATE_HZ, name)
+
+
 # ---------------------------------------------------------------- files
 
 
@@ -413,8 +463,8 @@ def label(fixture: Fixture, length: int, turns: list[Utterance]) -> str:
         lines += [f"clip_start_samples = {at}", f"clip_end_samples = {clip_end}"]
         if turn.pauses:
             lines.append(f"pauses = {json.dumps([[at + start, at + end, after] for start, end, after in turn.pauses])}")
-        if index == 1 and fixture.barge_in_ms is not None:
-            lines.append(f"barge_in_ms = {fixture.barge_in_ms}")
+        if 0 < index <= len(fixture.barge_in_ms):
+            lines.append(f"barge_in_ms = {fixture.barge_in_ms[index - 1]}")
         at = clip_end
     return "\n".join(lines) + "\n"
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from agent.recordings import Recording, TurnLabel
 from agent.replay import Replay, Replayed
+from pipelines.barge_in import BargeInSettings
 from pipelines.endpointing import EndpointingSettings
 from pipelines.events import (
     SAMPLE_RATE_HZ,
@@ -241,7 +242,7 @@ class Stages:
         vad = VoiceActivity(VadSettings(), loudness)
         listener = Listener(vad, self.stt, ENDPOINTING, now, recognise_while_speaking=self.mode is not Mode.SEQUENTIAL)
         settings = SessionSettings(
-            self.mode, "Be brief.", ReplySettings(apology="Sorry."), self.context_window_tokens, 400
+            self.mode, "Be brief.", ReplySettings(apology="Sorry."), BargeInSettings(), self.context_window_tokens, 400
         )
         self.session = Session(listener, Voice(self.llm, self.tts, output, now, self.tools), settings, observer)
         return self.session

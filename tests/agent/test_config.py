@@ -65,9 +65,7 @@ def test_an_override_of_none_is_not_set() -> None:
 
 def test_an_unknown_section_is_refused_with_the_closest_first(write: Write) -> None:
     message = refused(write("[endpoint]\ncomplete_ms = 1\n"))
-    assert message.endswith(
-        "mine.toml: endpoint is not one of: endpointing, agent, vad, reply, llm, failover, telemetry"
-    )
+    assert "mine.toml: endpoint is not one of: endpointing, agent, " in message
 
 
 def test_an_unknown_key_is_refused_by_its_full_path_with_the_closest_first(write: Write) -> None:

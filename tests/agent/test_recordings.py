@@ -13,6 +13,7 @@ from pipelines.events import Pcm
 
 RATE_HZ = 16_000
 CLEAN = {
+    "backchannel",
     "question_short",
     "question_long",
     "one_word",
@@ -229,7 +230,7 @@ def test_at_least_30_recordings_of_every_kind_come_with_the_project_in_8_mb(fixt
     files = list(resources.shipped("recordings").glob("*.wav"))
     assert len(files) == len(fixtures) >= 30
     assert sum(file.stat().st_size for file in files) <= 8e6
-    assert {recording.kind for recording in fixtures} == CLEAN | NOISY | SPEECHLESS
+    assert {recording.kind for recording in fixtures} == CLEAN | NOISY | SPEECHLESS | {"sounds"}
     assert all(recording.labelled for recording in fixtures)
     plain = [r for r in fixtures if r.kind in {"question_short", "question_long"} and r.seen_voice]
     assert len(plain) >= 10
@@ -294,6 +295,8 @@ def test_dialogues_and_barge_ins_have_their_turns(fixtures: list[Recording]) -> 
         match recording.kind:
             case "barge_in":
                 assert barge_ins == [False, True]
+            case "backchannel" | "sounds":
+                assert barge_ins == [False, *[True] * 6]
             case "dialogue":
                 assert not any(barge_ins)
             case kind:
@@ -309,7 +312,7 @@ def test_quiet_speech_is_quiet_and_silence_is_silent(fixtures: list[Recording]) 
 
 def test_shipped_recordings_are_chosen_by_kind() -> None:
     assert {recording.kind for recording in shipped("tool", "numbers")} == {"tool", "numbers"}
-    with pytest.raises(InputError, match="recording kind 'songs' is not one of: barge_in, dialogue, fast"):
+    with pytest.raises(InputError, match="recording kind 'songs' is not one of: backchannel, barge_in, dialogue"):
         shipped("songs")
 
 

@@ -202,6 +202,12 @@ class LooseCable:
             raise OSError("no such device")
         return await self._output.play(pcm)
 
+    def pause(self) -> None:
+        self._output.pause()
+
+    def resume(self) -> None:
+        self._output.resume()
+
     async def drain(self) -> None:
         await self._output.drain()
 
@@ -281,7 +287,7 @@ def test_a_barge_in_cancels_the_request() -> None:
 
 
 def test_a_barge_in_cancels_the_synthesis() -> None:
-    stages = two_turns(llm=ScriptedLLM(reply="One. Two."), tts=ScriptedTTS(ttfb_ms=1_000))
+    stages = two_turns(llm=ScriptedLLM(replies=("One. Two.", "Noon.")), tts=ScriptedTTS(hanging=("Two.",)))
     barging_in(stages, 0)
     assert stages.tts.cancelled == 1
 
@@ -291,6 +297,50 @@ def test_a_barge_in_on_a_long_sentence_is_answered_at_once() -> None:
     stages = two_turns(llm=ScriptedLLM(reply=" ".join(["This is a long sentence that never seems to end."] * 5)))
     finished = barging_in(stages, 1_100).turns[0].trace.finished
     assert finished.heard == "This is a long sentence"
+
+
+@pytest.mark.parametrize("sound", ["Uh-huh.", "", "Okay, right."])
+def test_after_a_sound_that_is_no_interruption_the_agent_goes_on_where_it_was(sound: str) -> None:
+    long = "One two three four five six seven eight nine ten. " * 2
+    stages = Stages(stt=ScriptedSTT(turns=((FIRST,), (sound,))), llm=ScriptedLLM(reply=long.strip()))
+    alone = converse(Stages(llm=ScriptedLLM(reply=long.strip())))
+    sounding = np.concatenate([voice(320), silence(4_000)])
+    replayed = converse(stages, dialogue((FIRST, CLIP, None), (sound, sounding, 700)))
+    assert outcomes(replayed) == [Outcome.COMPLETED]
+    assert stages.history == [("user", FIRST), ("assistant", long.strip())]
+    (start,) = replayed.turns[0].trace.finished.turn.false_starts
+    paused, resumed = (round((at_s - 1_000) * 16_000) for at_s in (start.paused_s, start.resumed_s))
+    assert not replayed.agent[paused:resumed].any()
+    assert resumed - paused < ms(500)  # the rest of the sound, the silence that ends it, and its transcript
+    spoken = np.concatenate([replayed.agent[:paused], replayed.agent[resumed:]])
+    assert np.count_nonzero(spoken) == np.count_nonzero(alone.agent)
+    assert spoken[: len(alone.agent)].any()
+
+
+def test_a_sound_in_which_no_word_is_understood_holds_the_agent_for_a_bounded_time() -> None:
+    stages = Stages(stt=ScriptedSTT(turns=((FIRST,), ("",))), llm=ScriptedLLM(reply="One two three four. " * 20))
+    music = np.concatenate([voice(6_000), silence(3_000)])
+    replayed = converse(stages, dialogue((FIRST, CLIP, None), ("", music, 700)))
+    first, *_ = replayed.turns[0].trace.finished.turn.false_starts
+    assert first.resumed_s - first.paused_s == pytest.approx(2.0, abs=0.05)
+    assert outcomes(replayed) == [Outcome.COMPLETED]
+
+
+def test_words_after_a_backchannel_still_interrupt() -> None:
+    said = ((FIRST,), ("Uh-huh.", "Uh-huh. But what about Tokyo?"))
+    stages = Stages(stt=ScriptedSTT(turns=said), llm=ScriptedLLM(replies=("One two three four. " * 20, "Nine.")))
+    sound = np.concatenate([voice(320), silence(160), voice(640), silence(320)])
+    replayed = converse(stages, dialogue((FIRST, CLIP, None), (said[1][1], sound, 700)))
+    assert outcomes(replayed) == [Outcome.INTERRUPTED, Outcome.COMPLETED]
+    assert stages.history[2] == ("user", said[1][1])
+
+
+def test_what_is_said_as_the_answer_ends_is_an_answer_to_it() -> None:
+    stages = Stages(stt=ScriptedSTT(turns=((FIRST,), ("Yes.",))), llm=ScriptedLLM(reply="Do you want more?"))
+    length_ms = 50 * len("Do you want more?")
+    replayed = converse(stages, dialogue((FIRST, CLIP, None), ("Yes.", CLIP, length_ms - 450)))
+    assert len(replayed.turns) == 2
+    assert ("user", "Yes.") in stages.history
 
 
 @pytest.mark.parametrize("closing_ms", [0, 3_000])

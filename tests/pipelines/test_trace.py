@@ -175,7 +175,7 @@ def test_a_turn_whose_llm_failed_names_the_error_and_has_no_first_token() -> Non
 
 
 def test_a_turn_that_was_cut_before_it_sounded_has_no_latency() -> None:
-    stages = Stages(stt=ScriptedSTT(turns=(("One.",), ("Two.",))), llm=ScriptedLLM(ttft_ms=3_000))
+    stages = Stages(stt=ScriptedSTT(turns=(("One.",), ("One and two.",))), llm=ScriptedLLM(ttft_ms=3_000))
     first, second = documents(converse(stages, question(voice(640), silence(1_024), voice(640))))
     assert (first["outcome"], first["turn_latency_ms"], first["critical_path"]) == ("interrupted", None, [])
     assert second["turn_latency_ms"] is not None
@@ -189,7 +189,7 @@ def test_a_turn_that_was_cut_after_it_sounded_keeps_its_latency() -> None:
 
 def test_an_answer_that_cuts_into_the_users_words_has_no_latency() -> None:
     """It sounds before the true end of the speech, so no wait can be counted from there."""
-    stages = Stages(stt=ScriptedSTT(turns=(("Yes.",), ("Yes. Go on.",))), llm=ScriptedLLM(ttft_ms=0))
+    stages = Stages(stt=ScriptedSTT(turns=(("Yes.",), ("Yes. But why?",))), llm=ScriptedLLM(ttft_ms=0))
     first = documents(converse(stages, question(voice(640), silence(512), voice(640))))[0]
     assert (first["outcome"], first["heard"]) == ("interrupted", "It is")
     assert (first["turn_latency_ms"], first["critical_path"]) == (None, [])

@@ -1,0 +1,46 @@
+"""What is said while the agent speaks: does it interrupt?"""
+
+import pytest
+
+from pipelines.barge_in import BargeInSettings, Verdict, judge
+from pipelines.events import SAMPLE_RATE_HZ, Transcript
+
+SAYING = "The capital of Norway is Oslo, which lies at the end of a long fjord."
+
+
+def heard(text: str, after_ms: float, *, final: bool) -> Verdict:
+    transcript = Transcript(text, text, final, round(after_ms * SAMPLE_RATE_HZ / 1_000) + 100, 0.0, 0.0)
+    return judge(transcript, 100, SAYING, BargeInSettings())
+
+
+@pytest.mark.parametrize("text", ["", "Uh-huh.", "Mm-hmm.", "yeah", "Yeah, okay.", "oh I see right", "Thank you!"])
+def test_backchannels_and_sounds_without_words_do_not_interrupt(text: str) -> None:
+    assert heard(text, 900, final=True) is Verdict.FALSE_START
+    assert heard(text, 900, final=False) is Verdict.WAIT
+
+
+@pytest.mark.parametrize("text", ["Stop.", "wait", "No, the other", "Hold on"])
+def test_who_asks_to_stop_is_obeyed_at_the_first_word(text: str) -> None:
+    assert heard(text, 300, final=False) is Verdict.TAKEN
+
+
+@pytest.mark.parametrize("text", ["What about Tokyo?", "Yeah but why"])
+def test_other_words_interrupt_after_half_a_second_or_at_the_pause_after_them(text: str) -> None:
+    assert heard(text, 400, final=False) is Verdict.WAIT
+    assert heard(text, 500, final=False) is Verdict.TAKEN
+    assert heard(text, 300, final=True) is Verdict.TAKEN
+
+
+def test_a_single_word_that_does_not_ask_to_stop_may_have_been_a_grunt() -> None:
+    assert heard("Opera.", 700, final=True) is Verdict.FALSE_START
+
+
+def test_the_agents_own_words_are_its_echo() -> None:
+    assert heard("lies at the end of", 700, final=True) is Verdict.FALSE_START
+    assert heard("Norway, really?", 700, final=True) is Verdict.TAKEN
+    assert heard("Which fjord do you mean by that?", 1_500, final=True) is Verdict.TAKEN
+
+
+def test_a_sentence_that_nobody_could_have_said_so_fast_was_not_said() -> None:
+    assert heard("Oh, I would like to order a regular fruit basket.", 350, final=True) is Verdict.FALSE_START
+    assert heard("Oh, I would like to order a regular fruit basket.", 2_500, final=True) is Verdict.TAKEN
