@@ -5,14 +5,14 @@ command line.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from agent.config import Config
+from agent.connections import Connections, Model
 from agent.engines import load_stt, load_tts
-from agent.pacer_process import at_pacer
 from agent.replay import BuildSession
 from agent.resources import shipped
 from agent.tools import SHIPPED_TOOLS, load_tools
@@ -20,10 +20,8 @@ from pipelines.errors import InputError
 from pipelines.events import Clock
 from pipelines.ledger import Prices
 from pipelines.listening import Listener
-from pipelines.llm import ChatModel
-from pipelines.llm.catalogue import Catalogue, Endpoint
+from pipelines.llm.catalogue import Catalogue
 from pipelines.llm.catalogue_file import load_catalogue
-from pipelines.llm.chat import ChatCompletions
 from pipelines.llm.failover import Failover, FailoverState
 from pipelines.playout import AudioOutput
 from pipelines.reply import Voice
@@ -41,14 +39,6 @@ less.
 
 
 @dataclass(frozen=True, slots=True)
-class Model:
-    """A model that is connected and warm."""
-
-    endpoint: Endpoint
-    chat: ChatModel
-
-
-@dataclass(frozen=True, slots=True)
 class Rig:
     """Engines and models, ready. `notes` are what the user should be told about the choice of engines."""
 
@@ -60,6 +50,7 @@ class Rig:
     notes: tuple[str, ...]
     standby: Model | None = None
     tools: tuple[Tool, ...] = ()
+    connections: Connections | None = None
 
     @property
     def prices(self) -> Prices:
@@ -71,31 +62,38 @@ class Rig:
         """How things stand with each model that has a standby."""
         return {name: model.chat.state for name, model in self.models.items() if isinstance(model.chat, Failover)}
 
+    async def connect(self, llm: str) -> None:
+        """Have that model among `models`. Raises InputError for an unknown one and ServiceError."""
+        if llm not in self.models:
+            if self.connections is None:
+                raise InputError(f"llm {llm!r} is not one of: {', '.join(self.models)}")
+            await self.connections.model(llm)
+
     def session_builder(self, llm: str, mode: Mode) -> BuildSession:
         """How to build a session with this model and mode around an output."""
-        model, config = self.models[llm], self.config
-        settings = SessionSettings(
+
+        def build(output: AudioOutput, observer: Observer) -> Session:
+            listener = Listener(VoiceActivity(self.config.vad), self.stt, self.config.endpointing, self.clock)
+            return Session(listener, self.voice(llm, output), self.session_settings(llm, mode), observer)
+
+        return build
+
+    def voice(self, llm: str, output: AudioOutput) -> Voice:
+        """The stages that answer with this model."""
+        standby = self.standby.chat if self.standby else None
+        return Voice(self.models[llm].chat, self.tts, output, self.clock, self.tools, standby)
+
+    def session_settings(self, llm: str, mode: Mode) -> SessionSettings:
+        """How the conversation is held with this model in this mode."""
+        config, window = self.config, self.models[llm].endpoint.model.context_window_tokens
+        return SessionSettings(
             mode,
             config.agent.system_prompt.strip(),
             config.reply,
             config.barge_in,
-            model.endpoint.model.context_window_tokens or _UNKNOWN_WINDOW_TOKENS,
+            window or _UNKNOWN_WINDOW_TOKENS,
             config.llm.max_tokens or 0,
         )
-
-        def build(output: AudioOutput, observer: Observer) -> Session:
-            listener = Listener(
-                VoiceActivity(config.vad),
-                self.stt,
-                config.endpointing,
-                self.clock,
-                recognise_while_speaking=mode is not Mode.SEQUENTIAL,
-            )
-            standby = self.standby.chat if self.standby else None
-            voice = Voice(model.chat, self.tts, output, self.clock, self.tools, standby)
-            return Session(listener, voice, settings, observer)
-
-        return build
 
 
 def read_catalogue(config: Config) -> Catalogue:
@@ -107,19 +105,16 @@ def read_catalogue(config: Config) -> Catalogue:
 @asynccontextmanager
 async def open_rig(config: Config, llms: Sequence[str], *, live: bool = False) -> AsyncIterator[Rig]:
     """Load the engines and connect to every model of `llms`. Raises InputError and ServiceError."""
-    catalogue = read_catalogue(config)
-    names = [*llms, *([config.failover.standby] if config.failover.standby else [])]
-    endpoints = {name: catalogue.resolve(name) for name in dict.fromkeys(names)}
-    for endpoint in endpoints.values():
-        endpoint.api_key()  # a missing key is told before the seconds that models take to load
     tools = _tools(config)
     clock = asyncio.get_running_loop().time
     async with AsyncExitStack() as stack:
+        connections = Connections(config, read_catalogue(config), clock, stack)
+        connections.check(llms)  # a missing key is told before the seconds that models take to load
         stt, stt_note = await asyncio.to_thread(load_stt, config.agent.stt, live=live, clock=clock)
         tts, tts_note = await asyncio.to_thread(load_tts, config.agent.tts)
-        endpoints = {endpoint.name: endpoint for endpoint in await at_pacer(list(endpoints.values()), stack)}
-        models, standby = await _connect(config, endpoints, list(dict.fromkeys(llms)), clock, stack)
-        yield Rig(config, clock, stt, tts, models, (stt_note, tts_note), standby, tools)
+        await connections.open(llms)
+        notes, standby = (stt_note, tts_note), connections.standby
+        yield Rig(config, clock, stt, tts, connections.models, notes, standby, tools, connections)
 
 
 def _tools(config: Config) -> tuple[Tool, ...]:
@@ -130,28 +125,3 @@ def _tools(config: Config) -> tuple[Tool, ...]:
     if twice := {name for name in names if names.count(name) > 1}:
         raise InputError(f"tools: two are called {min(twice)!r}; rename one, or set agent.tools = false")
     return tools
-
-
-async def _connect(
-    config: Config, endpoints: Mapping[str, Endpoint], llms: Sequence[str], clock: Clock, stack: AsyncExitStack
-) -> tuple[dict[str, Model], Model | None]:
-    """Warm models, each with the standby behind it if there is one, which stays warm as long as the stack is open."""
-    failover = config.failover
-    if not failover.standby:
-        models = {name: Model(endpoints[name], ChatCompletions(endpoints[name], config.llm)) for name in llms}
-        for model in models.values():
-            stack.push_async_callback(model.chat.aclose)
-            await model.chat.warm_up()
-        return models, None
-    # Somebody else can finish the answer, so a stall need not be waited out.
-    impatient = replace(config.llm, stall_timeout_s=min(config.llm.stall_timeout_s, failover.stall_s))
-    standby = Model(endpoints[failover.standby], ChatCompletions(endpoints[failover.standby], config.llm))
-    stack.push_async_callback(standby.chat.aclose)
-    models = {}
-    for name in llms:
-        primary = ChatCompletions(endpoints[name], impatient)
-        stack.push_async_callback(primary.aclose)
-        chat = Failover(primary, standby.chat, failover, clock)
-        await stack.enter_async_context(chat.kept_warm())
-        models[name] = Model(endpoints[name], chat)
-    return models, standby

@@ -142,8 +142,8 @@ class _OpenUtterance:
 class Listener:
     """Listens to one input for the length of a conversation.
 
-    With `recognise_while_speaking` off, the recogniser starts only after the end of the turn, which is then decided
-    on silence alone: the walkie-talkie of the sequential mode.
+    With `recognise_while_speaking` off, which may be set between utterances, the recogniser starts only after the end
+    of the turn, which is then decided on silence alone: the walkie-talkie of the sequential mode.
     """
 
     def __init__(
@@ -152,14 +152,12 @@ class Listener:
         stt: SpeechToText,
         endpointing: EndpointingSettings,
         clock: Clock,
-        *,
-        recognise_while_speaking: bool = True,
     ) -> None:
+        self.recognise_while_speaking = True
         self._vad = vad
         self._stt = stt
         self._endpointing = endpointing
         self._clock = clock
-        self._recognise_while_speaking = recognise_while_speaking
         self._remembered: deque[AudioFrame] = deque()
         self._open: _OpenUtterance | None = None
         self._now_samples = 0
@@ -224,7 +222,7 @@ class Listener:
         for frame in self._remembered:
             if frame.end_samples > after:
                 await opened.hear(frame)
-        if self._recognise_while_speaking:
+        if self.recognise_while_speaking:
             self._recognise(opened, recognisers)
         return opened
 
@@ -275,7 +273,7 @@ class Listener:
                 )
             return
         needed_ms = silence_needed_ms(final.text, final.end_probability, self._endpointing)
-        if not self._recognise_while_speaking:
+        if not self.recognise_while_speaking:
             needed_ms = self._endpointing.wordless_ms  # decided before there were words
         if silence_ms >= needed_ms:
             self._end(opened, opened.stopped, final, needed_ms)

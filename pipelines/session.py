@@ -97,9 +97,14 @@ class Session:
     def __init__(self, listener: Listener, voice: Voice, settings: SessionSettings, observer: Observer) -> None:
         self.history: list[ChatMessage] = []
         self._listener = listener
+        self._observer = observer
+        self.use(voice, settings)
+
+    def use(self, voice: Voice, settings: SessionSettings) -> None:
+        """Go on with another model or in another mode; an answer under way is finished as it was begun."""
         self._voice = voice
         self._settings = settings
-        self._observer = observer
+        self._listener.recognise_while_speaking = settings.mode is not Mode.SEQUENTIAL
 
     async def run(self, frames: AsyncIterator[AudioFrame]) -> None:
         """Converse until the frames end and the last answer has been played."""

@@ -240,7 +240,7 @@ class Stages:
 
     def build(self, output: AudioOutput, observer: Observer) -> Session:
         vad = VoiceActivity(VadSettings(), loudness)
-        listener = Listener(vad, self.stt, ENDPOINTING, now, recognise_while_speaking=self.mode is not Mode.SEQUENTIAL)
+        listener = Listener(vad, self.stt, ENDPOINTING, now)
         settings = SessionSettings(
             self.mode, "Be brief.", ReplySettings(apology="Sorry."), BargeInSettings(), self.context_window_tokens, 400
         )

@@ -4,9 +4,10 @@ from dataclasses import dataclass
 from typing import cast
 
 from agent.config import load_config
+from agent.connections import Model
 from agent.replay import BuildSession
 from agent.resources import shipped
-from agent.rig import Model, Rig
+from agent.rig import Rig
 from pipelines.llm.catalogue_file import load_catalogue
 from pipelines.llm.chat import ChatCompletions
 from pipelines.turn import Mode

@@ -107,6 +107,17 @@ def test_a_frame_that_is_earlier_than_the_first_moves_the_media_clock() -> None:
     assert media.process_time_s(320) == pytest.approx(50.004)
 
 
+def test_the_media_clock_follows_a_sound_card_that_runs_fast_or_slow() -> None:
+    for drift in (1e-3, -1e-3):  # ten times that of a bad one
+        clock = DrivenClock()
+        media = MediaClock(clock)
+        began_s = clock.now_s
+        for second in range(1, 1_801):
+            clock.now_s = began_s + second * (1 + drift)
+            media.frame_arrived(second * SAMPLE_RATE_HZ)
+        assert media.process_time_s(1_800 * SAMPLE_RATE_HZ) == pytest.approx(clock.now_s, abs=0.025)
+
+
 def test_a_media_clock_without_frames_has_no_origin() -> None:
     with pytest.raises(ValueError, match="no frame has arrived"):
         MediaClock(DrivenClock()).process_time_s(0)

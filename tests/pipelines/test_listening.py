@@ -54,13 +54,8 @@ class Ear:
 def listen(stt: SpeechToText, *parts: Pcm, vad: VadSettings | None = None, sequential: bool = False) -> Ear:
     async def main() -> Ear:
         ear = Ear(began_s=now())
-        listener = Listener(
-            VoiceActivity(vad or VadSettings(), loudness),
-            stt,
-            ENDPOINTING,
-            now,
-            recognise_while_speaking=not sequential,
-        )
+        listener = Listener(VoiceActivity(vad or VadSettings(), loudness), stt, ENDPOINTING, now)
+        listener.recognise_while_speaking = not sequential
         begun, utterances = anyio.create_memory_object_stream[Utterance](8)
         async with asyncio.TaskGroup() as tasks, utterances, aclosing(microphone(*parts)) as frames:
             tasks.create_task(listener.listen(frames, begun))

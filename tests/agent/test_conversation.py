@@ -1,0 +1,119 @@
+"""A live conversation over scripted stages: documents, sinks, and changing the model in the middle."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from agent.conversation import Conversation
+from agent.replay import VirtualOutput
+from agent.rig import Rig
+from pipelines.errors import InputError
+from pipelines.events import AudioFrame
+from pipelines.session import SessionEvent, TurnBegan, TurnCommitted, TurnFinished
+from pipelines.turn import Mode
+from tests.agent.scripted_rig import LLM, scripted_rig
+from tests.scripted import ScriptedSTT, microphone, now, silence, voice
+from tests.virtual_time import run
+
+QUESTION = (silence(320), voice(1_600), silence(2_600))
+
+
+class Sink:
+    def __init__(self) -> None:
+        self.turns: list[tuple[int, dict[str, Any]]] = []
+
+    def turn(self, index: int, document: dict[str, Any]) -> None:
+        self.turns.append((index, document))
+
+
+class Held:
+    """A conversation over scripted stages, and what was heard of it."""
+
+    def __init__(self, rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("agent.conversation.VoiceActivity", _loud)
+        self.events: list[SessionEvent] = []
+        self.sink = Sink()
+        output = VirtualOutput(now, now(), lambda: False)
+        self.conversation = Conversation(rig, LLM, Mode.SPECULATIVE, output, self._note, [self.sink])
+
+    def _note(self, event: SessionEvent, document: dict[str, Any] | None) -> None:
+        self.events.append(event)
+        assert (document is not None) == isinstance(event, TurnFinished)
+
+
+def _loud(settings: Any) -> Any:
+    from pipelines.vad import VoiceActivity
+    from tests.scripted import loudness
+
+    return VoiceActivity(settings, loudness)
+
+
+def test_a_finished_turn_is_told_with_its_document(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def main() -> Held:
+        held = Held(scripted_rig(), monkeypatch)
+        await held.conversation.run(microphone(*QUESTION))
+        return held
+
+    held = run(main())
+    assert [type(event) for event in held.events] == [TurnBegan, TurnCommitted, TurnFinished]
+    ((index, document),) = held.sink.turns
+    assert (index, document["outcome"], document["llm"], document["mode"]) == (0, "completed", LLM, "speculative")
+    assert document["turn_latency_ms"] == pytest.approx(sum(s["ms"] for s in document["critical_path"]), abs=1)
+    assert document["labelled"] is False
+    assert held.conversation.turns == [document]
+    assert held.conversation.current is None
+
+
+def test_the_mode_can_be_changed_between_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def main() -> Held:
+        held = Held(scripted_rig(ScriptedSTT(turns=(("One?",), ("Two?",)))), monkeypatch)
+
+        async def frames() -> AsyncIterator[AudioFrame]:
+            async for frame in microphone(*QUESTION, *QUESTION):
+                if frame.start_samples == 16_000 * 4:
+                    await held.conversation.switch(mode="sequential")
+                yield frame
+
+        await held.conversation.run(frames())
+        return held
+
+    held = run(main())
+    assert [document["mode"] for _, document in held.sink.turns] == ["speculative", "sequential"]
+    first, second = (document["turn_latency_ms"] for _, document in held.sink.turns)
+    assert first < second
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"mode": "fast"}, "mode 'fast' is not one of: sequential"),
+        ({"llm": "nobody/x"}, "llm 'nobody/x' is not one of"),
+    ],
+)
+def test_what_is_unknown_changes_nothing(change: dict[str, str], says: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def main() -> None:
+        held = Held(scripted_rig(), monkeypatch)
+        with pytest.raises(InputError, match=says):
+            await held.conversation.switch(**change)
+        assert (held.conversation.llm, held.conversation.mode) == (LLM, Mode.SPECULATIVE)
+
+    asyncio.run(main())
+
+
+@pytest.mark.slow
+def test_a_model_is_connected_when_it_is_first_switched_to() -> None:
+    from agent.config import load_config
+    from agent.rig import open_rig
+
+    async def main() -> None:
+        async with open_rig(load_config(), [LLM]) as rig:
+            conversation = Conversation(rig, LLM, Mode.STREAMING, VirtualOutput(now, now(), lambda: False))
+            await conversation.switch(llm="sim/30:400")
+            assert set(rig.models) == {LLM, "sim/30:400"}
+            with pytest.raises(InputError, match="CEREBRAS_API_KEY"):
+                await conversation.switch(llm="cerebras/llama3.1-8b")
+            assert conversation.llm == "sim/30:400"
+
+    asyncio.run(main())
