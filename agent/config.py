@@ -17,6 +17,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from agent.exports.telemetry import TelemetrySettings
 from agent.resources import shipped
+from agent.sound.echo import SoundSettings
 from pipelines.barge_in import BargeInSettings
 from pipelines.endpointing import EndpointingSettings
 from pipelines.errors import ConfigError
@@ -56,6 +57,7 @@ class Config:
     reply: ReplySettings
     llm: ChatSettings
     failover: FailoverSettings
+    sound: SoundSettings
     telemetry: TelemetrySettings
 
 
