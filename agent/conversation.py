@@ -18,7 +18,7 @@ from pipelines.listening import Listener
 from pipelines.playout import AudioOutput
 from pipelines.session import Session, SessionEvent, TurnBegan, TurnFinished
 from pipelines.trace import turn_document
-from pipelines.turn import Mode, Turn
+from pipelines.turn import Mode, Outcome, Turn
 from pipelines.turn_spans import trace_turn
 from pipelines.vad import VoiceActivity
 
@@ -51,6 +51,7 @@ class Conversation:
         self._on_event = on_event
         self._sinks = sinks
         self._names: dict[int, tuple[str, Mode]] = {}  # of each turn that is not over
+        self._answered_s: float | None = None  # when the newest answer that was interrupted had become audible
         self._listener = Listener(VoiceActivity(rig.config.vad), rig.stt, rig.config.endpointing, rig.clock)
         voice, settings = rig.voice(llm, output), rig.session_settings(llm, mode)
         self._session = Session(self._listener, voice, settings, self._observe)
@@ -101,6 +102,9 @@ class Conversation:
         start_s = self.media.process_time_s(turn.utterance.started_samples)
         end_s = turn.ended.speech_end_s if turn.ended else start_s
         now_s, wall = rig.clock(), datetime.now(UTC)
+        barge_in_ms = None if self._answered_s is None else round((start_s - self._answered_s) * 1_000)
+        interrupted = finished.outcome is Outcome.INTERRUPTED and turn.answer is not None
+        self._answered_s = turn.answer.reply.playout.audible_s if interrupted and turn.answer else None
         return {
             "recording": None,
             "mode": mode.value,
@@ -110,6 +114,8 @@ class Conversation:
             "tts": rig.tts.name,
             "speech_end_s": None,
             "speech_end_at": (wall - timedelta(seconds=now_s - end_s)).isoformat(timespec="milliseconds"),
+            "speech_samples": [turn.utterance.started_samples, self.media.samples(end_s)],
+            "barge_in_ms": barge_in_ms,
             "labelled": False,
             "reference": None,
             "wer": None,

@@ -79,3 +79,7 @@ class MediaClock:
         if self._origins_s is None:
             raise ValueError("no frame has arrived yet, so media time has no origin")
         return min(self._origins_s) + samples / SAMPLE_RATE_HZ
+
+    def samples(self, process_time_s: float) -> int:
+        """The media time of that moment."""
+        return round((process_time_s - self.process_time_s(0)) * SAMPLE_RATE_HZ)

@@ -12,7 +12,7 @@ import typer
 from pipelines.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Coroutine, Mapping
 
     from rich.console import Console
 
@@ -64,15 +64,26 @@ def stdout() -> "Console":
 
 
 def read_config(
-    path: Path | None, *, standby: str | None = None, hedge: str | None = None, **agent: str | None
+    path: Path | None,
+    *,
+    standby: str | None = None,
+    hedge: str | None = None,
+    sound: "Mapping[str, object] | None" = None,
+    telemetry: "Mapping[str, object] | None" = None,
+    **agent: str | None,
 ) -> "Config":
-    """The configuration file with the command line over it. Raises InputError."""
+    """The configuration file with the command line over it: by section, and the rest are keys of `agent`.
+
+    Raises InputError.
+    """
     from agent.config import load_config
 
     failover: dict[str, object] = {"standby": standby, "hedge": hedge}
     if hedge is not None and hedge.replace(".", "", 1).isdigit():
         failover |= {"hedge": "fixed", "hedge_ms": float(hedge)}
-    config = load_config(path, {"agent": agent, "failover": failover})
+    config = load_config(
+        path, {"agent": agent, "failover": failover, "sound": sound or {}, "telemetry": telemetry or {}}
+    )
     if hedge is not None and not config.failover.standby:
         raise InputError(f"--hedge {hedge} needs an LLM to ask: give --standby PROVIDER/MODEL")
     return config
