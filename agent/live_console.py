@@ -72,7 +72,7 @@ class LiveConsole:
             return [Text(f"you    {last['transcript']}"), Text(f"agent  {last['heard']}", style="cyan")]
         if turn is None:
             return [Text("say something; the agent hears you", style="dim"), Text("")]
-        stable, rest = _heard(turn)
+        stable, rest = heard(turn)
         reply = turn.answer.reply.text if turn.answer else ""
         return [Text.assemble("you    ", (stable, "bold"), (rest, "dim italic")), Text(f"agent  {reply}", style="cyan")]
 
@@ -164,7 +164,7 @@ def figures(turns: Sequence[Mapping[str, Any]]) -> Table:
     return table
 
 
-def _heard(turn: Turn) -> tuple[str, str]:
+def heard(turn: Turn) -> tuple[str, str]:
     """The stable part of what was understood, and the rest that may still change."""
     if not turn.transcripts:
         return "", "…"

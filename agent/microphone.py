@@ -155,8 +155,7 @@ class Microphone:
             if block is not None and not stopped:
                 step = card.speaker.sample_rate_hz // 100
                 far = card.far.read(len(card.far) // step * step)
-                card.cleaner.played(far)
-                return card.cleaner.captured(block, card.delay_s), far
+                return card.cleaner.clean(block, far, card.delay_s), far
             self._lose("speaker" if block is not None else "microphone")
         await asyncio.sleep(_FRAME_MS / 1_000)
         return np.zeros(_FRAME_SAMPLES, np.int16), np.zeros(self.sample_rate_hz * _FRAME_MS // 1_000, np.int16)

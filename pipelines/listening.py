@@ -164,6 +164,15 @@ class Listener:
         self._answered_samples = 0  # up to here, speech belongs to turns that are over
         self.media = MediaClock(clock)
 
+    @property
+    def agent_has_floor(self) -> bool:
+        """Whether the agent is thinking or speaking, so that speech is an interruption."""
+        return self._vad.agent_has_floor
+
+    @agent_has_floor.setter
+    def agent_has_floor(self, has: bool) -> None:
+        self._vad.agent_has_floor = has
+
     async def listen(self, frames: AsyncIterator[AudioFrame], utterances: MemoryObjectSendStream[Utterance]) -> None:
         """Run until the frames end; an utterance still open then ends with them."""
         async with utterances, TaskGroup() as recognisers:

@@ -98,6 +98,7 @@ class Session:
         self.history: list[ChatMessage] = []
         self._listener = listener
         self._observer = observer
+        self._floor: Turn | None = None  # whose answer is under way
         self.use(voice, settings)
 
     def use(self, voice: Voice, settings: SessionSettings) -> None:
@@ -132,7 +133,7 @@ class Session:
         self._observer(TurnBegan(turn))
         outcome, cut_s = Outcome.INTERRUPTED, None
         try:
-            await take_turn(turn, self._settings.mode, self._start_reply, lambda: self._observer(TurnCommitted(turn)))
+            await take_turn(turn, self._settings.mode, self._start_reply, lambda: self._commit(turn))
             if turn.error is not None:
                 await self._apologise()
             outcome = _outcome(turn)
@@ -144,7 +145,14 @@ class Session:
             cut_s = self._cut_s(turn)
             raise
         finally:
+            if self._floor is turn:  # a cut turn may end after its successor was committed
+                self._listener.agent_has_floor = False
             self._finish(turn, outcome, cut_s)
+
+    def _commit(self, turn: Turn) -> None:
+        self._floor = turn
+        self._listener.agent_has_floor = True
+        self._observer(TurnCommitted(turn))
 
     def _cut_s(self, turn: Turn) -> float:
         """When a turn that was cut short fell silent: its answer did so by itself, and maybe long ago."""

@@ -30,12 +30,17 @@ SpeechProbability = Callable[[Pcm], float]
 
 @dataclass(frozen=True, slots=True)
 class VadSettings:
-    """Thresholds on the speech probability, and how many windows of 32 ms must agree."""
+    """Thresholds on the speech probability, and how many windows of 32 ms must agree.
+
+    `interrupt_windows` stands for `start_windows` while the agent has the floor: to fall silent for nothing costs
+    little then, and to talk on over somebody much.
+    """
 
     start_probability: float = 0.5
     stop_probability: float = 0.35
     start_windows: int = 3
     stop_windows: int = 2
+    interrupt_windows: int = 2
 
 
 class _State(Enum):
@@ -95,6 +100,7 @@ class VoiceActivity:
     """Turns a stream of frames, of any length, into `SpeechStarted` and `SpeechStopped` events."""
 
     def __init__(self, settings: VadSettings | None = None, probability: SpeechProbability | None = None) -> None:
+        self.agent_has_floor = False
         self._settings = settings or VadSettings()
         self._probability = probability or silero()
         self._state = _State.QUIET
@@ -132,7 +138,8 @@ class VoiceActivity:
             case _State.STARTING:
                 if self._windows_in_state == 1:
                     self._edge = start
-                if self._windows_in_state >= settings.start_windows:
+                needed = settings.interrupt_windows if self.agent_has_floor else settings.start_windows
+                if self._windows_in_state >= needed:
                     self._state = _State.SPEAKING
                     yield SpeechStarted(self._edge)
             case _State.STOPPING:

@@ -9,8 +9,8 @@ from pipelines.errors import InputError
 if TYPE_CHECKING:
     import sounddevice
 
-RATES_HZ = (48_000, 16_000)
-"""What the audio processing takes and cards offer, the better first."""
+RATES_HZ = {"input": (16_000, 48_000), "output": (48_000, 16_000)}
+"""What the audio processing takes and cards offer, the better first: recognisers want 16 kHz, ears want more."""
 
 _NO_PORTAUDIO = {
     "linux": "Debian: apt-get install libportaudio2",
@@ -88,13 +88,13 @@ def rate_of(kind: str, device: Device) -> int:
     """The best rate that it offers. Raises InputError where it offers none of ours."""
     sd: Any = portaudio()
     check = sd.check_input_settings if kind == "input" else sd.check_output_settings
-    for rate_hz in RATES_HZ:
+    for rate_hz in RATES_HZ[kind]:
         try:
             check(device=device.number, channels=1, dtype="int16", samplerate=rate_hz)
         except (sd.PortAudioError, ValueError):
             continue
         return rate_hz
-    rates = " or ".join(f"{rate:,}" for rate in RATES_HZ)
+    rates = " nor ".join(f"{rate:,}" for rate in RATES_HZ[kind])
     raise InputError(f"{kind} device {device.name!r} takes neither {rates} Hz mono; choose another with --{kind}")
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from agent.sound.echo_path import EchoPath
 from pipelines.events import SAMPLE_RATE_HZ, Pcm
 
 if TYPE_CHECKING:
@@ -28,7 +29,10 @@ class SoundSettings:
 
 
 class Cleaner:
-    """Takes captured audio at `rate_hz` (16,000 or 48,000) to clean audio at 16 kHz."""
+    """Takes captured audio at `rate_hz` (16,000 or 48,000) to clean audio at 16 kHz.
+
+    Two processors run side by side, one of which cancels echo: that one is heard unless there is no echo to cancel.
+    """
 
     def __init__(self, settings: SoundSettings, rate_hz: int, far_rate_hz: int) -> None:
         from livekit import rtc
@@ -36,34 +40,38 @@ class Cleaner:
         self._rtc = rtc
         self._rate_hz = rate_hz
         self._far_rate_hz = far_rate_hz
-        self._apm: rtc.AudioProcessingModule | None = None
-        if settings.echo_cancellation or settings.noise_suppression or settings.gain_control:
-            self._apm = rtc.AudioProcessingModule(
-                echo_cancellation=settings.echo_cancellation,
-                noise_suppression=settings.noise_suppression,
-                high_pass_filter=True,
-                auto_gain_control=settings.gain_control,
-            )
-        # Its better qualities hold back 27 ms; this one holds back 1 to 6 samples.
+        self._path = EchoPath()
+        self._canceller = _processor(settings, echo_cancellation=True) if settings.echo_cancellation else None
+        self._plain = _processor(settings, echo_cancellation=False)
+        # Its better qualities hold back 27 ms, this one 12.
         self._resampler = (
             None
             if rate_hz == SAMPLE_RATE_HZ
             else rtc.AudioResampler(rate_hz, SAMPLE_RATE_HZ, quality=rtc.AudioResamplerQuality.LOW)
         )
 
-    def played(self, pcm: Pcm) -> None:
-        """The speaker plays this, any whole number of 10 ms blocks."""
-        if self._apm is not None:
-            for frame in self._frames(pcm, self._far_rate_hz):
-                self._apm.process_reverse_stream(frame)
+    @property
+    def path(self) -> EchoPath:
+        """What is known of the echo."""
+        return self._path
 
-    def captured(self, pcm: Pcm, delay_s: float) -> Pcm:
-        """The same audio, cleaned and at 16 kHz; `delay_s` passes between `played` and the echo's arrival here."""
-        cleaned = []
-        for frame in self._frames(pcm, self._rate_hz):
-            if self._apm is not None:
-                self._apm.set_stream_delay_ms(round(delay_s * 1_000))
-                self._apm.process_stream(frame)
+    def clean(self, captured: Pcm, played: Pcm, delay_s: float) -> Pcm:
+        """The captured audio, cleaned and at 16 kHz.
+
+        `played` is what the speaker was given since the call before; `delay_s` passes from there to its echo's capture.
+        Both are whole numbers of 10 ms blocks.
+        """
+        self._path.heard(played, captured)
+        if self._canceller is not None:
+            for frame in self._frames(played, self._far_rate_hz):
+                self._canceller.process_reverse_stream(frame)
+        cleaned: list[rtc.AudioFrame] = []
+        for plain, cancelled in zip(*(self._frames(captured, self._rate_hz) for _ in range(2)), strict=True):
+            self._plain.process_stream(plain)
+            if self._canceller is not None:
+                self._canceller.set_stream_delay_ms(round(delay_s * 1_000))
+                self._canceller.process_stream(cancelled)
+            frame = plain if self._canceller is None or self._path.is_absent else cancelled
             cleaned += [frame] if self._resampler is None else self._resampler.push(frame)
         samples = [np.frombuffer(bytes(frame.data), np.int16) for frame in cleaned]
         return np.concatenate(samples) if samples else np.zeros(0, np.int16)
@@ -75,3 +83,14 @@ class Cleaner:
         return [
             self._rtc.AudioFrame(pcm[at : at + size].tobytes(), rate_hz, 1, size) for at in range(0, len(pcm), size)
         ]
+
+
+def _processor(settings: SoundSettings, *, echo_cancellation: bool) -> "rtc.AudioProcessingModule":
+    from livekit import rtc
+
+    return rtc.AudioProcessingModule(
+        echo_cancellation=echo_cancellation,
+        noise_suppression=settings.noise_suppression,
+        high_pass_filter=True,
+        auto_gain_control=settings.gain_control,
+    )

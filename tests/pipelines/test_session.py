@@ -249,7 +249,7 @@ def test_the_output_falls_silent_as_soon_as_the_barge_in_is_sure() -> None:
     _, second = (turn.trace.finished.turn for turn in replayed.turns)
     cut_s = replayed.turns[0].trace.finished.cut_s
     assert cut_s is not None
-    assert cut_s - 1_000 == pytest.approx(second.utterance.started_samples / 16_000 + 0.1, abs=0.03)
+    assert cut_s - 1_000 == pytest.approx(second.utterance.started_samples / 16_000 + 0.07, abs=0.03)
     assert second.answer is not None
     answered = round((second.answer.reply.playout.audible_s or 0) * 16_000) - 16_000_000
     cut = round((cut_s - 1_000) * 16_000)
@@ -353,7 +353,7 @@ def test_a_connection_that_is_slow_to_close_delays_neither_the_silence_nor_the_n
     first, second = (turn.trace.finished for turn in replayed.turns)
     assert (first.outcome, second.outcome) == (Outcome.INTERRUPTED, Outcome.COMPLETED)
     assert first.cut_s is not None
-    assert first.cut_s - 1_000 == pytest.approx(second.turn.utterance.started_samples / 16_000 + 0.1, abs=0.03)
+    assert first.cut_s - 1_000 == pytest.approx(second.turn.utterance.started_samples / 16_000 + 0.07, abs=0.03)
     cut = round((first.cut_s - 1_000) * 16_000)
     assert second.turn.answer is not None
     (four,) = second.turn.answer.reply.playout.played
