@@ -14,7 +14,11 @@ from rich.console import Console
 
 from agent.config import Config
 from agent.rig import read_catalogue
-from pipelines.errors import QuickturnError
+from agent.sound.capture import Capture
+from agent.sound.devices import Device, devices, find, rate_of
+from agent.sound.echo import SoundSettings
+from pipelines.audio import level_dbfs
+from pipelines.errors import InputError, QuickturnError
 from pipelines.llm.catalogue import Catalogue, Endpoint
 from pipelines.llm.chat import ChatCompletions
 
@@ -44,7 +48,7 @@ async def examine(config: Config, llms: list[str]) -> list[Check]:
     """
     catalogue = read_catalogue(config)
     endpoints = [catalogue.resolve(name) for name in llms]
-    checks = [_machine(), *await _engines(config), _pocketsphinx(), _sound(), *_keys(catalogue)]
+    checks = [_machine(), *await _engines(config), _pocketsphinx(), *await _sound(config.sound), *_keys(catalogue)]
     for endpoint in endpoints:
         checks += [check async for check in _provider(endpoint, catalogue)]
     return checks
@@ -102,20 +106,40 @@ def _pocketsphinx() -> Check:
     return Check("PocketSphinx", State.NOTE, "not installed (optional)", fix)
 
 
-def _sound() -> Check:
+async def _sound(settings: SoundSettings) -> list[Check]:
+    """Microphones and speakers with their rates, and half a second of what the chosen microphone hears."""
+    only = "only for talking to it; recordings need none"
     try:
-        import sounddevice
-    except OSError:  # the wheel brings PortAudio for macOS and Windows only
-        fix = "only for talking to it. Debian: apt-get install libportaudio2"
-        return Check("sound card", State.NOTE, "PortAudio is not installed", fix)
-    devices = sounddevice.query_devices()
-    inputs = [d["name"] for d in devices if d["max_input_channels"]]
-    outputs = [d["name"] for d in devices if d["max_output_channels"]]
-    if not inputs or not outputs:
-        return Check(
-            "sound card", State.NOTE, "no microphone or no speaker", "only for talking to it; the demo needs none"
-        )
-    return Check("sound card", State.OK, f"{len(inputs)} inputs, {len(outputs)} outputs")
+        known = devices()
+    except InputError as error:  # the wheel brings PortAudio for macOS and Windows only
+        return [Check("sound card", State.NOTE, "PortAudio is not installed", f"{only}. {error}")]
+    checks = []
+    for kind, what, name in (("input", "microphone", settings.input), ("output", "speaker", settings.output)):
+        listed = [device for device in known if (device.inputs if kind == "input" else device.outputs)]
+        try:
+            chosen = find(kind, name)
+            rate_hz = rate_of(kind, chosen)
+        except InputError as error:
+            checks.append(Check(what, State.NOTE, ", ".join(d.name for d in listed) or "none", f"{only}. {error}"))
+            continue
+        others = ", ".join(f"{d.name} ({d.rate_hz:,} Hz)" for d in listed)
+        level = f"; {await _level(chosen, rate_hz)}" if kind == "input" else ""
+        checks.append(Check(what, State.OK, f"{chosen.name} at {rate_hz:,} Hz{level}; there are: {others}"))
+    return checks
+
+
+async def _level(device: Device, rate_hz: int) -> str:
+    """What the microphone hears right now, as a meter of 60 dB."""
+    capture = Capture(device, rate_hz, asyncio.get_running_loop().time)
+    try:
+        pcm = await capture.block(rate_hz // 2, timeout_s=2.0)
+    finally:
+        capture.close()
+    if pcm is None:
+        return "gives nothing: muted, or in use by another program?"
+    level = level_dbfs(pcm)
+    lit = round(12 * max(0.0, min(1.0, 1 + level / 60)))
+    return f"hears {'█' * lit}{'░' * (12 - lit)} {level:.0f} dBFS" if level > -100 else "hears digital silence: muted?"
 
 
 def _keys(catalogue: Catalogue) -> list[Check]:
