@@ -144,8 +144,8 @@ def waterfall(turn: Mapping[str, Any], width: int = 60) -> RenderableType:
 def figures(turns: Sequence[Mapping[str, Any]]) -> Table:
     """Running figures by LLM and mode; completed turns only."""
     table = Table(box=None, pad_edge=False, header_style="dim")
-    table.add_column("LLM", overflow="ellipsis", no_wrap=True, max_width=30)
-    for name in ("turns", "p50", "p95", "TTFT", "tok/s", "hits"):
+    table.add_column("LLM", overflow="ellipsis", no_wrap=True, max_width=28)
+    for name in ("turns", "p50", "p95", "endp.", "TTFT", "tok/s", "TTS", "hits"):
         table.add_column(name, justify="right")
     cells: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
     for turn in turns:
@@ -157,8 +157,10 @@ def figures(turns: Sequence[Mapping[str, Any]]) -> Table:
             f"{_label(llm)} {mode[:4]}",
             str(len(group)),
             *(f"{latency[key]:.0f}" for key in ("p50", "p95")),
-            _median([t["stages"]["llm_ttft_ms"] for t in group]),
-            _median([t["stages"]["llm_tokens_per_s"] for t in group]),
+            *(
+                _median([t["stages"][stage] for t in group])
+                for stage in ("endpointing_ms", "llm_ttft_ms", "llm_tokens_per_s", "tts_ttfb_ms")
+            ),
             f"{sum(t['speculation']['hit'] for t in group)}/{sum(t['speculation']['requests'] for t in group)}",
         )
     return table
