@@ -15,6 +15,7 @@ from agent.commands.mirror import mirror
 from agent.commands.report import report
 from agent.commands.shared import Verbose
 from agent.commands.talk import talk
+from agent.commands.web import web
 from agent.commands.whatif import whatif
 from pipelines.errors import InputError, QuickturnError
 
@@ -28,7 +29,7 @@ app = typer.Typer(
     "and what another LLM would have changed.",
     epilog="Start with: quickturn demo",
 )
-for command in (demo, talk, replay, compare, bench, mirror, whatif, report, doctor, fetch):
+for command in (demo, talk, web, replay, compare, bench, mirror, whatif, report, doctor, fetch):
     app.command()(command)
 app.command("llm-sim")(llm_sim)
 app.command("stt-eval")(stt_eval)

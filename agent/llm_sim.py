@@ -21,7 +21,7 @@ async def serve(host: str = "127.0.0.1", port: int = DEFAULT_PORT, console: Cons
     console = console or Console()
     async with Pacer(catalogue.paces(), host, port) as pacer:
         _introduce(console, catalogue, pacer.base_url)
-        await _until_told_to_stop()
+        await until_told_to_stop()
         console.print(f"{len(pacer.requests)} requests served, {sum(r.cancelled for r in pacer.requests)} cancelled.")
 
 
@@ -48,7 +48,8 @@ def _introduce(console: Console, catalogue: Catalogue, base_url: str) -> None:
     say("Ctrl-C stops it.")
 
 
-async def _until_told_to_stop() -> None:
+async def until_told_to_stop() -> None:
+    """Wait for Ctrl-C or SIGTERM."""
     loop, told = asyncio.get_running_loop(), asyncio.Event()
     signals = (signal.SIGINT, signal.SIGTERM)
     for number in signals:

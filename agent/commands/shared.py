@@ -89,6 +89,15 @@ def read_config(
     return config
 
 
+def offered_llms(config: "Config", llms: list[str] | None) -> list[str]:
+    """What a live conversation can be switched to: those given, else without a key some that differ to the ear."""
+    beside = (
+        f"sim/{profile}"
+        for profile in ("cerebras-llama3.1-8b", "cerebras-llama3.1-70b", "gpu-cloud-8b", "gpu-cloud-70b")
+    )
+    return list(dict.fromkeys(llms or [config.agent.llm, *beside]))
+
+
 def turn_mode(name: str) -> "Mode":
     """The mode of that name. Raises InputError."""
     from pipelines.turn import Mode

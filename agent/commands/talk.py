@@ -5,7 +5,19 @@ from typing import Annotated
 
 import typer
 
-from agent.commands.shared import ConfigFile, Hedge, Llms, ModeName, Standby, Stt, Trace, Tts, read_config, run
+from agent.commands.shared import (
+    ConfigFile,
+    Hedge,
+    Llms,
+    ModeName,
+    Standby,
+    Stt,
+    Trace,
+    Tts,
+    offered_llms,
+    read_config,
+    run,
+)
 
 
 def talk(
@@ -39,9 +51,4 @@ def talk(
         sound={"input": input, "output": output},
         telemetry={"metrics_port": metrics_port},
     )
-    llms = list(dict.fromkeys(llm or [settings.agent.llm, *_BESIDE]))
-    run(converse(Talk(settings, llms, record, trace, seconds)))
-
-
-_BESIDE = ("sim/cerebras-llama3.1-8b", "sim/cerebras-llama3.1-70b", "sim/gpu-cloud-8b", "sim/gpu-cloud-70b")
-"""What the keys switch to where the user names no LLM: the difference is felt at once, without a key."""
+    run(converse(Talk(settings, offered_llms(settings, llm), record, trace, seconds)))

@@ -1,0 +1,29 @@
+"""`web`: a conversation through a page in the browser."""
+
+from typing import Annotated
+
+import typer
+
+from agent.commands.shared import ConfigFile, Llms, ModeName, Stt, Trace, Tts, offered_llms, read_config, run, stdout
+
+
+def web(
+    llm: Llms = None,
+    mode: ModeName = None,
+    stt: Stt = None,
+    tts: Tts = None,
+    host: Annotated[str, typer.Option(help="Listen here; other than loopback needs --token.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0: any free one.")] = 8765,
+    token: Annotated[
+        str | None, typer.Option(envvar="QUICKTURN_WEB_TOKEN", help="A secret that the page's address must hold.")
+    ] = None,
+    sessions: Annotated[int, typer.Option(min=1, max=64, help="Conversations at a time.")] = 2,
+    trace: Trace = None,
+    config: ConfigFile = None,
+) -> None:
+    """Talk to it in the browser: a page with the transcript, the waterfall of every turn and an LLM-speed slider."""
+    from agent.web.doors import Doors
+    from agent.web.serve import Serving, serve
+
+    settings = read_config(config, mode=mode, stt=stt, tts=tts)
+    run(serve(Serving(settings, offered_llms(settings, llm), Doors(host, token), port, sessions, trace), stdout()))

@@ -1,0 +1,86 @@
+"""What the page is shown of a conversation, as JSON values: the turn under way, finished turns, running figures.
+
+It changes nothing and knows no socket.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from agent.conversation import Document
+from agent.live_console import heard, state
+from agent.report.stages import BESIDE, CONTEXT, STAGES, llm_label
+from agent.report.waterfall import waterfall
+from agent.statistics import percentiles
+from pipelines.playout import heard_text
+from pipelines.turn import Outcome, Turn
+
+STAGE_WORDS = {stage.key: asdict(stage) for stage in (*STAGES, *BESIDE, *CONTEXT)}
+
+_SHOWN = ("transcript", "heard", "outcome", "error", "mode", "llm", "simulated", "turn_latency_ms", "critical_path")
+
+
+def current(turn: Turn | None, now_s: float) -> dict[str, Any]:
+    """The turn under way: what the agent does, what it has understood, and what it has said of its answer."""
+    if turn is None:
+        return {"state": state(None)}
+    stable, rest = heard(turn)
+    said, unsaid = _answer(turn, now_s)
+    return {
+        "state": state(turn),
+        "stable": stable,
+        "rest": rest,
+        "said": said,
+        "unsaid": unsaid,
+        "turn_latency_ms": _latency_ms(turn, now_s),
+    }
+
+
+def finished(document: Document, turns: Sequence[Document]) -> dict[str, Any]:
+    """A finished turn with its waterfall, and the figures with it."""
+    shown = {key: document[key] for key in _SHOWN}
+    return shown | {
+        "label": llm_label(document["llm"]),
+        "waterfall": asdict(waterfall(document)),
+        "figures": figures(turns),
+    }
+
+
+def figures(turns: Sequence[Document]) -> list[dict[str, Any]]:
+    """By LLM and mode, in the order in which they were first used; completed turns only."""
+    cells: dict[tuple[str, str], list[Document]] = {}
+    for turn in turns:
+        if turn["outcome"] == Outcome.COMPLETED and turn["turn_latency_ms"] is not None:
+            cells.setdefault((turn["llm"], turn["mode"]), []).append(turn)
+    return [_row(llm, mode, group) for (llm, mode), group in cells.items()]
+
+
+def _row(llm: str, mode: str, group: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    latency = percentiles([turn["turn_latency_ms"] for turn in group])
+    return {
+        "label": llm_label(llm),
+        "mode": mode,
+        "n": latency["n"],
+        "p50": latency["p50"],
+        "p95": latency["p95"],
+        "llm_ttft": percentiles([turn["stages"]["llm_ttft_ms"] for turn in group])["p50"],
+        "tokens_per_s": percentiles([turn["stages"]["llm_tokens_per_s"] for turn in group])["p50"],
+    }
+
+
+def _answer(turn: Turn, now_s: float) -> tuple[str, str]:
+    """What has been heard of the answer, and what of it is still to be heard."""
+    if turn.answer is None:
+        return "", ""
+    reply = turn.answer.reply
+    said = " ".join(heard_text(reply.playout.played, now_s).split())
+    text = " ".join(reply.text.split())
+    return (said, text[len(said) :]) if text.startswith(said) else (said, "")
+
+
+def _latency_ms(turn: Turn, now_s: float) -> float | None:
+    """Known from the moment at which the answer is heard, which is long before the turn is over."""
+    audible_s = turn.answer.reply.playout.audible_s if turn.answer else None
+    if audible_s is None or turn.ended is None or audible_s > now_s:
+        return None
+    return round((audible_s - turn.ended.speech_end_s) * 1_000, 1)

@@ -1,0 +1,69 @@
+"""`quickturn web`: the rig is opened, the page served until Ctrl-C."""
+
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+
+from agent.config import Config
+from agent.exports.telemetry import open_telemetry
+from agent.llm_sim import until_told_to_stop
+from agent.rig import open_rig
+from agent.trace_file import TraceFile, session_line
+from agent.web.doors import Doors, is_loopback
+from agent.web.server import Server, listening
+from agent.web.session import Offer
+
+_SLIDER_TTFT_MS = 120
+_SLOWEST, _FASTEST, _STEPS = 20, 2_000, 40
+
+
+@dataclass(frozen=True, slots=True)
+class Serving:
+    """What is asked for: the first of `llms` answers until the page says otherwise."""
+
+    config: Config
+    llms: Sequence[str]
+    doors: Doors
+    port: int
+    sessions: int
+    trace: Path | None = None
+
+
+def slider_speeds() -> list[str]:
+    """What the slider chooses among: from slow to fast in equal ratios, to two digits."""
+    rates = (_SLOWEST * (_FASTEST / _SLOWEST) ** (step / _STEPS) for step in range(_STEPS + 1))
+    return list(dict.fromkeys(f"sim/{_SLIDER_TTFT_MS}:{float(f'{rate:.2g}'):g}" for rate in rates))
+
+
+async def serve(wanted: Serving, console: Console) -> None:
+    """Serve until told to stop. Raises InputError, and ServiceError where a model cannot be reached."""
+    wanted.doors.check_setting()
+    async with AsyncExitStack() as stack:
+        rig = await stack.enter_async_context(open_rig(wanted.config, wanted.llms, live=True))
+        telemetry = stack.enter_context(open_telemetry(wanted.config.telemetry))
+        traces = [stack.enter_context(TraceFile(wanted.trace, session_line(rig)))] if wanted.trace else []
+        for note in (*rig.notes, *telemetry.notes):
+            console.print(note, style="dim", markup=False)
+        offer = Offer(wanted.llms, slider_speeds(), wanted.llms[0], wanted.config.agent.mode)
+        server = Server(rig, offer, wanted.doors, wanted.sessions, [*traces, *telemetry.sinks])
+        port = await stack.enter_async_context(listening(server.app(), wanted.doors.host, wanted.port))
+        _introduce(wanted.doors, port, console)
+        await until_told_to_stop()
+
+
+def _introduce(doors: Doors, port: int, console: Console) -> None:
+    def say(text: str) -> None:
+        # Unwrapped: a terminal's width must not break an address that is meant to be copied.
+        console.print(text, soft_wrap=True, highlight=False, markup=False)
+
+    host = f"[{doors.host}]" if ":" in doors.host else doors.host
+    say(f"Talk at http://{host}:{port}/{'?token=...  (your token)' if doors.token else ''}")
+    if not is_loopback(doors.host):
+        say(
+            "Browsers give a page the microphone only over TLS or on this machine: put a proxy with a certificate "
+            "before it, or use an SSH tunnel (ssh -L). Anybody with the token can talk to it, at your cost."
+        )
+    say("Ctrl-C stops it.")

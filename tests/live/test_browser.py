@@ -1,0 +1,354 @@
+"""The page in a real browser: Chromium hears a recording through its microphone, and the answer is heard and drawn.
+
+The server is a process of its own with the embedded models. The words and the sound are judged by what the page
+downloads, so all of it has passed through the browser both ways.
+"""
+
+import json
+import os
+import re
+import select
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+
+from agent.resources import shipped
+from pipelines.audio import level_dbfs
+
+playwright = pytest.importorskip("playwright.sync_api", reason="pip install playwright (the package alone)")
+
+pytestmark = [
+    pytest.mark.live,
+    pytest.mark.timeout(180),
+    pytest.mark.skipif(shutil.which("chromium") is None, reason="no chromium on PATH: apt-get install chromium"),
+]
+RATE_HZ = 16_000
+LEAD_S = 3.0  # silence before the question, while the page connects
+LLM = "sim/cerebras-llama3.1-8b"
+SHOTS = os.environ.get("QUICKTURN_SCREENSHOTS")
+
+
+@contextmanager
+def serving(*options: str) -> Iterator[str]:
+    """The address of a `quickturn web` until it is no longer needed."""
+    command = [sys.executable, "-c", "from agent.cli import main; main()", "web", "--port", "0", "--stt", "embedded"]
+    with subprocess.Popen([*command, "--tts", "embedded", "--llm", LLM, *options], stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        try:
+            yield _address(process)
+        finally:
+            process.terminate()
+            assert process.wait(10) == 0
+
+
+def _address(process: "subprocess.Popen[bytes]") -> str:
+    assert process.stdout is not None
+    told, deadline = b"", time.monotonic() + 60
+    while (found := re.search(rb"http://\S+", told)) is None or not told.endswith(b"\n"):
+        assert process.poll() is None, told
+        assert time.monotonic() < deadline, told
+        if select.select([process.stdout], [], [], 1)[0]:
+            told += os.read(process.stdout.fileno(), 4_096)
+    return found[0].decode()
+
+
+@contextmanager
+def browser(microphone: Path | None) -> Iterator[Any]:
+    """Chromium whose microphone plays this file once; with none it has no microphone."""
+    arguments = ["--use-fake-ui-for-media-stream", "--autoplay-policy=no-user-gesture-required"]
+    if microphone is not None:
+        fed = f"--use-file-for-fake-audio-capture={microphone}%noloop"
+        arguments += ["--use-fake-device-for-media-stream", fed]
+    with playwright.sync_playwright() as started:
+        chromium = started.chromium.launch(
+            executable_path=shutil.which("chromium"),
+            args=arguments,
+            chromium_sandbox=os.geteuid() != 0,  # it refuses its sandbox to root
+        )
+        try:
+            yield chromium
+        finally:
+            chromium.close()
+
+
+def spoken(path: Path, *parts: Any) -> Path:
+    """A microphone's file: silence while the page connects, then recordings, and seconds of silence between them."""
+    sound = [np.zeros(round(LEAD_S * RATE_HZ), np.int16)]
+    sound += [np.zeros(round(part * RATE_HZ), np.int16) if isinstance(part, float) else part for part in parts]
+    soundfile.write(path, np.concatenate(sound), RATE_HZ, subtype="PCM_16")
+    return path
+
+
+def recorded(name: str, start: int = 0, end: int | None = None) -> Any:
+    """A shipped recording, or a part of it."""
+    return soundfile.read(shipped("recordings") / f"{name}.wav", dtype="int16")[0][start:end]
+
+
+def downloaded(page: Any, link: str, to: Path) -> Path:
+    with page.expect_download() as download:
+        page.click(link)
+    download.value.save_as(to)
+    return to
+
+
+def shot(page: Any, name: str) -> None:
+    """A picture to look at, where a folder for it is given."""
+    if SHOTS:
+        page.screenshot(path=Path(SHOTS) / f"{name}.png", full_page=True)
+
+
+@pytest.fixture
+def complaints() -> list[str]:
+    """What the browser's console complained of."""
+    return []
+
+
+def opened(chromium: Any, address: str, complaints: list[str], **context: Any) -> Any:
+    page = chromium.new_context(**context).new_page()
+    page.on("console", lambda told: complaints.append(told.text) if told.type in ("error", "warning") else None)
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.goto(address)
+    return page
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What a page's downloads hold: the session, its turns, and both sides."""
+
+    session: dict[str, Any]
+    turns: list[dict[str, Any]]
+    user: Any
+    agent: Any
+
+
+def kept(page: Any, folder: Path) -> Kept:
+    session, *turns = downloaded(page, "#trace", folder / "trace.jsonl").read_text().splitlines()
+    sound = soundfile.read(downloaded(page, "#wav", folder / "both.wav"), dtype="int16")[0]
+    return Kept(json.loads(session), [json.loads(turn) for turn in turns], sound[:, 0], sound[:, 1])
+
+
+def loud(track: Any) -> Any:
+    """The samples that are not silence."""
+    return np.flatnonzero(np.abs(track) > 300)
+
+
+@pytest.fixture(scope="module")
+def address() -> Iterator[str]:
+    with serving() as address:
+        yield address
+
+
+def test_a_turn_is_heard_answered_and_drawn(address: str, tmp_path: Path, complaints: list[str]) -> None:
+    microphone = spoken(tmp_path / "microphone.wav", recorded("coffee_shop"))
+    with browser(microphone) as chromium:
+        page = opened(chromium, address, complaints, viewport={"width": 1280, "height": 900})
+        shot(page, "before")
+        page.check("#open-mic")
+        page.wait_for_selector("details.turn", timeout=60_000)
+        shot(page, "light")
+        page.emulate_media(color_scheme="dark")
+        shot(page, "dark")
+        page.set_viewport_size({"width": 390, "height": 844})
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390
+        shot(page, "phone-dark")
+        page.emulate_media(color_scheme="light")
+        shot(page, "phone")
+        drawn_ms = float(page.get_attribute("details.turn", "data-latency"))
+        shown_ms = float(page.inner_text("#latency"))
+        bars = page.locator("details.turn .path .bar").count()
+        got = kept(page, tmp_path)
+    (turn,) = got.turns
+    assert got.session["type"] == "session"
+    assert turn["transcript"] == "Where is the nearest coffee shop?"
+    assert turn["outcome"] == "completed"
+    assert drawn_ms == pytest.approx(turn["turn_latency_ms"], abs=15)
+    assert shown_ms == pytest.approx(drawn_ms, abs=1)
+    assert bars == sum(segment["ms"] > 0 for segment in turn["critical_path"])
+    answer_at = loud(got.agent)[0]
+    assert (answer_at - turn["speech_samples"][1]) / 16 == pytest.approx(turn["turn_latency_ms"], abs=15)
+    assert level_dbfs(got.agent[answer_at : answer_at + RATE_HZ]) > -35
+    assert turn["heard"] == turn["reply"]
+    assert complaints == []
+
+
+def test_what_the_page_reports_is_what_its_loudspeaker_gets_and_when(address: str, tmp_path: Path) -> None:
+    with browser(spoken(tmp_path / "microphone.wav", recorded("coffee_shop"))) as chromium:
+        page = opened(chromium, address, [])
+        page.add_init_script(_TAP)
+        page.reload()
+        page.check("#open-mic")
+        page.wait_for_selector("details.turn", timeout=60_000)
+        got = kept(page, tmp_path)
+        user, agent = (np.rint(np.asarray(side) * 32_768).astype(np.int16) for side in page.evaluate(_TAPPED))
+        device_s = page.evaluate(_DEVICE_LATENCY)
+    reported, rendered = (
+        loud(answer)[0] - loud(question)[0] for question, answer in ((got.user, got.agent), (user, agent))
+    )
+    print(
+        f"reported {reported / 16:.1f} ms, rendered {rendered / 16:.1f} ms and the device's {device_s * 1_000:.1f} ms"
+    )
+    assert reported / 16 == pytest.approx(rendered / 16 + device_s * 1_000, abs=15)
+    second = slice(loud(got.agent)[0] + 320, loud(got.agent)[0] + 16_320)
+    played = agent[second.start - loud(got.agent)[0] + loud(agent)[0] :][:16_000]
+    assert np.abs(played.astype(int) - got.agent[second]).max() <= 1
+
+
+_TAP = """
+  const connect = AudioNode.prototype.connect;
+  window.tapped = [];
+  let both = null;
+  function tap(node, channel) {
+    const context = node.context;
+    if (!both) {
+      window.context = context;
+      both = context.createChannelMerger(2);
+      const keeper = context.createScriptProcessor(4096, 2, 1);
+      const sides = (buffer) => [0, 1].map((side) => Array.from(buffer.getChannelData(side)));
+      keeper.onaudioprocess = (event) => tapped.push(sides(event.inputBuffer));
+      connect.call(both, keeper);
+      connect.call(keeper, context.destination);
+    }
+    connect.call(node, both, 0, channel);
+  }
+  AudioNode.prototype.connect = function (to, ...rest) {
+    if (this instanceof MediaStreamAudioSourceNode) tap(this, 0);
+    else if (to === this.context.destination) tap(this, 1);
+    return connect.call(this, to, ...rest);
+  };"""
+_TAPPED = "[0, 1].map((side) => tapped.flatMap((block) => block[side]))"
+_DEVICE_LATENCY = """() => {
+  const heard = context.getOutputTimestamp();
+  return context.currentTime - heard.contextTime - (performance.now() - heard.performanceTime) / 1000;
+}"""
+
+
+def test_speaking_over_the_agent_silences_the_page(address: str, tmp_path: Path, complaints: list[str]) -> None:
+    question, interruption = recorded("barge_in_question", 0, 51_040), recorded("barge_in_question", 51_040)
+    with browser(spoken(tmp_path / "microphone.wav", question, 2.2, interruption)) as chromium:
+        page = opened(chromium, address, complaints)
+        page.check("#open-mic")
+        page.wait_for_selector("details.turn >> nth=1", timeout=60_000)
+        shot(page, "barge-in")
+        got = kept(page, tmp_path)
+    first, second = got.turns
+    assert (first["outcome"], second["outcome"]) == ("interrupted", "completed")
+    assert first["reply"].startswith(first["heard"])
+    assert 0 < len(first["heard"]) < len(first["reply"])
+    answered = first["speech_samples"][1] + RATE_HZ
+    voiced_at = answered + np.flatnonzero(np.abs(got.user[answered:]) > 1_000)[0]
+    silent_at = loud(got.agent[: second["speech_samples"][1]])[-1]
+    print(f"silent {(silent_at - voiced_at) / 16:.0f} ms after the voiced onset")
+    assert 0 < silent_at - voiced_at < 0.3 * RATE_HZ
+    assert complaints == []
+
+
+def test_a_browser_that_cannot_open_16_khz_is_resampled(address: str, tmp_path: Path, complaints: list[str]) -> None:
+    refuse = """
+        const At = AudioContext;
+        window.AudioContext = class extends At {
+          constructor(options = {}) { super({ ...options, sampleRate: options.sampleRate ?? 44100 }); }
+          createMediaStreamSource(stream) {
+            if (this.sampleRate === 16000) throw new DOMException("another rate", "NotSupportedError");
+            return super.createMediaStreamSource(stream);
+          }
+        };"""
+    with browser(spoken(tmp_path / "microphone.wav", recorded("coffee_shop"))) as chromium:
+        page = opened(chromium, address, complaints)
+        page.add_init_script(refuse)
+        page.reload()
+        page.check("#open-mic")
+        page.wait_for_selector("details.turn", timeout=60_000)
+        got = kept(page, tmp_path)
+        kept_db = page.evaluate(_ALIASES)
+    assert got.turns[0]["transcript"] == "Where is the nearest coffee shop?"
+    assert got.turns[0]["outcome"] == "completed"
+    assert kept_db["tone"] == pytest.approx(-3.01, abs=0.1)
+    assert kept_db["alias"] < -50
+    assert complaints == []
+
+
+_ALIASES = """async () => {
+  const { Resampler } = await import("/page/resampler.js");
+  const through = (hz) => {
+    const resampler = new Resampler(48000, 16000), out = [];
+    for (let block = 0; block < 200; block++) {
+      const sine = (i) => Math.sin((2 * Math.PI * hz * (block * 128 + i)) / 48000);
+      out.push(...resampler.push(Float32Array.from({ length: 128 }, (_, i) => sine(i))));
+    }
+    const settled = out.slice(100);
+    return 10 * Math.log10(settled.reduce((sum, x) => sum + x * x, 0) / settled.length + 1e-12);
+  };
+  return { tone: through(1000), alias: through(11000) };
+}"""
+
+
+def test_two_browsers_converse_and_a_third_is_told_why_not(address: str, tmp_path: Path, complaints: list[str]) -> None:
+    microphone = spoken(tmp_path / "microphone.wav", recorded("coffee_shop"))
+    with browser(microphone) as chromium:
+        pages = [opened(chromium, address, complaints) for _ in range(3)]
+        for page in pages[:2]:
+            page.check("#open-mic")
+            page.wait_for_selector("#trace[href]")
+        pages[2].click("#open-mic")
+        pages[2].wait_for_selector("#problem:not([hidden])")
+        assert "2 conversations are going on" in pages[2].inner_text("#problem")
+        assert not pages[2].is_checked("#open-mic")
+        shot(pages[2], "refused")
+        for page in pages[:2]:
+            page.wait_for_selector("details.turn", timeout=60_000)
+            assert "Where is the nearest coffee shop?" in page.inner_text("#log")
+        assert complaints == []
+
+
+def test_without_a_microphone_the_page_says_what_to_do(address: str) -> None:
+    with browser(None) as chromium:
+        page = opened(chromium, address, [])
+        page.click("#talk")
+        page.wait_for_selector("#problem:not([hidden])")
+        told = page.inner_text("#problem")
+        shot(page, "no-microphone")
+    assert "No microphone was found. Plug one in" in told
+
+
+def test_keys_alone_hold_to_talk_and_change_the_speed(address: str, tmp_path: Path, complaints: list[str]) -> None:
+    microphone = spoken(tmp_path / "microphone.wav", recorded("coffee_shop"), 1.0)
+    with browser(microphone) as chromium:
+        page = opened(chromium, address, complaints)
+        page.focus("#speed")
+        for _ in range(20):
+            page.keyboard.press("ArrowLeft")
+        assert page.get_attribute("#speed", "aria-valuetext") == "200 tokens/s, simulated"
+        page.focus("#talk")
+        page.keyboard.down("Space")
+        page.wait_for_selector("#trace[href]")
+        assert page.get_attribute("#talk", "aria-pressed") == "true"
+        page.wait_for_timeout((LEAD_S + 3) * 1_000)
+        page.keyboard.up("Space")
+        assert page.get_attribute("#talk", "aria-pressed") == "false"
+        page.wait_for_selector("details.turn", timeout=60_000)
+        assert page.input_value("#llm") == "sim/120:200"
+        shot(page, "slider")
+        (turn,) = kept(page, tmp_path).turns
+    assert (turn["llm"], turn["outcome"]) == ("sim/120:200", "completed")
+    assert turn["stages"]["llm_tokens_per_s"] == pytest.approx(200, rel=0.1)
+    assert complaints == []
+
+
+def test_a_server_that_stops_is_told_in_words(tmp_path: Path) -> None:
+    with browser(spoken(tmp_path / "microphone.wav")) as chromium:
+        with serving() as address:
+            page = opened(chromium, address, [])
+            page.check("#open-mic")
+            page.wait_for_selector("#trace[href]")
+        page.wait_for_selector("#problem:not([hidden])")
+        assert "the server was stopped" in page.inner_text("#problem")
