@@ -13,10 +13,11 @@ from agent.exports.telemetry import TurnSink
 from agent.rig import Rig
 from pipelines.audio import MediaClock
 from pipelines.errors import InputError
-from pipelines.events import AudioFrame
+from pipelines.events import AudioFrame, ChatMessage
 from pipelines.listening import Listener
+from pipelines.marks import Playout
 from pipelines.playout import AudioOutput
-from pipelines.session import Session, SessionEvent, TurnBegan, TurnFinished
+from pipelines.session import OpeningBegan, OpeningEnded, Session, SessionEvent, TurnBegan, TurnFinished
 from pipelines.trace import turn_document
 from pipelines.turn import Mode, Outcome, Turn
 from pipelines.turn_spans import trace_turn
@@ -30,7 +31,8 @@ OnEvent = Callable[[SessionEvent, Document | None], None]
 class Conversation:
     """One conversation with the agent.
 
-    `on_event` must return at once. `turns` holds the documents so far, `current` the turn that is under way.
+    `on_event` must return at once. `turns` holds the documents so far, `current` the turn that is under way, `opening`
+    the agent's first words while it says them.
     """
 
     def __init__(
@@ -41,9 +43,12 @@ class Conversation:
         output: AudioOutput,
         on_event: OnEvent = lambda event, document: None,
         sinks: Sequence[TurnSink] = (),
+        opening: str = "",
+        history: Sequence[ChatMessage] = (),
     ) -> None:
         self.turns: list[Document] = []
         self.current: Turn | None = None
+        self.opening: Playout | None = None
         self.llm = llm
         self.mode = mode
         self._rig = rig
@@ -54,7 +59,12 @@ class Conversation:
         self._answered_s: float | None = None  # when the newest answer that was interrupted had become audible
         self._listener = Listener(VoiceActivity(rig.config.vad), rig.stt, rig.config.endpointing, rig.clock)
         voice, settings = rig.voice(llm, output), rig.session_settings(llm, mode)
-        self._session = Session(self._listener, voice, settings, self._observe)
+        self._session = Session(self._listener, voice, settings, self._observe, opening, history)
+
+    @property
+    def history(self) -> list[ChatMessage]:
+        """What was said so far, as heard."""
+        return self._session.history
 
     @property
     def media(self) -> MediaClock:
@@ -83,6 +93,10 @@ class Conversation:
     def _observe(self, event: SessionEvent) -> None:
         document = None
         match event:
+            case OpeningBegan(playout):
+                self.opening = playout
+            case OpeningEnded():
+                self.opening = None
             case TurnBegan(turn):
                 self.current = turn
                 self._names[id(turn)] = self.llm, self.mode

@@ -15,8 +15,9 @@ from agent.console import label
 from agent.conversation import Conversation
 from agent.microphone import Microphone
 from agent.statistics import percentiles
+from agent.view import state, understood
 from pipelines.session import AgentPaused, AgentResumed, SessionEvent, TurnFinished
-from pipelines.turn import Outcome, Turn
+from pipelines.turn import Outcome
 
 _COLOURS = {
     "endpoint": "dark_orange",
@@ -72,7 +73,7 @@ class LiveConsole:
             return [Text(f"you    {last['transcript']}"), Text(f"agent  {last['heard']}", style="cyan")]
         if turn is None:
             return [Text("say something; the agent hears you", style="dim"), Text("")]
-        stable, rest = heard(turn)
+        stable, rest = understood(turn)
         reply = turn.answer.reply.text if turn.answer else ""
         return [Text.assemble("you    ", (stable, "bold"), (rest, "dim italic")), Text(f"agent  {reply}", style="cyan")]
 
@@ -110,18 +111,6 @@ def plain_lines(event: SessionEvent, document: Mapping[str, Any] | None) -> list
             return lines
         case _:
             return []
-
-
-def state(turn: Turn | None) -> str:
-    """What the agent is doing."""
-    if turn is None:
-        return "listening"
-    if turn.committed_s is None:
-        return "hearing"
-    reply = turn.answer.reply if turn.answer else None
-    if reply is not None and reply.is_paused:
-        return "paused"
-    return "speaking" if reply is not None and reply.playout.started_s is not None else "thinking"
 
 
 def waterfall(turn: Mapping[str, Any], width: int = 60) -> RenderableType:
@@ -164,17 +153,6 @@ def figures(turns: Sequence[Mapping[str, Any]]) -> Table:
             f"{sum(t['speculation']['hit'] for t in group)}/{sum(t['speculation']['requests'] for t in group)}",
         )
     return table
-
-
-def heard(turn: Turn) -> tuple[str, str]:
-    """The stable part of what was understood, and the rest that may still change."""
-    if not turn.transcripts:
-        return "", "…"
-    newest = turn.transcripts[-1]
-    if newest.is_final:
-        return newest.text, ""
-    stable = newest.stable_text if newest.text.startswith(newest.stable_text) else ""
-    return stable, newest.text[len(stable) :]
 
 
 def _label(llm: str) -> str:

@@ -1,5 +1,7 @@
 """The conversation: audio in -> turns -> audio out, with a history that holds what was heard.
 
+The agent may open it with words of its own, which end at the first sound of the user.
+
 Lifecycle: the ear runs for the whole session and hands over each utterance the moment it begins. An utterance is a
 turn. Where one begins while the turn before it is still thinking or speaking, the agent falls silent at once; words
 that are no backchannel cancel that turn (a barge-in), anything else lets it go on where it was (a false start). No
@@ -10,7 +12,7 @@ works.
 import asyncio
 import logging
 from asyncio import Task, TaskGroup
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 
@@ -23,6 +25,7 @@ from pipelines.errors import QuickturnError, StageError
 from pipelines.events import AudioFrame, ChatMessage
 from pipelines.listening import Listener, Utterance
 from pipelines.llm.history import Window
+from pipelines.marks import Playout
 from pipelines.playout import heard_text
 from pipelines.reply import Reply, ReplySettings, Voice, next_piece
 from pipelines.turn import Mode, Outcome, Turn, take_turn
@@ -43,6 +46,20 @@ class SessionSettings:
     barge_in: BargeInSettings
     context_window_tokens: int
     reply_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class OpeningBegan:
+    """The agent begins to say its opening; `playout` grows as it is spoken."""
+
+    playout: Playout
+
+
+@dataclass(frozen=True, slots=True)
+class OpeningEnded:
+    """The opening is over; `heard` is what the user heard of it."""
+
+    heard: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,15 +104,27 @@ class TurnFinished:
     error: QuickturnError | None
 
 
-SessionEvent = TurnBegan | TurnCommitted | AgentPaused | AgentResumed | TurnFinished
+SessionEvent = OpeningBegan | OpeningEnded | TurnBegan | TurnCommitted | AgentPaused | AgentResumed | TurnFinished
 Observer = Callable[[SessionEvent], None]
 
 
 class Session:
-    """One conversation; `observer` is told what happens and must return at once."""
+    """One conversation; `observer` is told what happens and must return at once.
 
-    def __init__(self, listener: Listener, voice: Voice, settings: SessionSettings, observer: Observer) -> None:
-        self.history: list[ChatMessage] = []
+    `opening` is what the agent says before anybody else does, "" for nothing; `history` is what was said before.
+    """
+
+    def __init__(
+        self,
+        listener: Listener,
+        voice: Voice,
+        settings: SessionSettings,
+        observer: Observer,
+        opening: str = "",
+        history: Sequence[ChatMessage] = (),
+    ) -> None:
+        self.history: list[ChatMessage] = list(history)
+        self._opening = opening
         self._listener = listener
         self._observer = observer
         self._floor: Turn | None = None  # whose answer is under way
@@ -114,7 +143,11 @@ class Session:
             tasks.create_task(self._listener.listen(frames, begun), name="ear")
             turn: Turn | None = None
             current: Task[None] | None = None
+            opening = tasks.create_task(self._open(), name="opening")
             async for utterance in utterances:
+                if not opening.done():
+                    opening.cancel()
+                    await asyncio.wait([opening], timeout=_CANCEL_TIMEOUT_S)
                 if turn is not None and current is not None and not current.done():
                     if await self._contest(turn, utterance).agent_goes_on(current):
                         continue
@@ -128,6 +161,24 @@ class Session:
             self._observer(AgentPaused(turn) if is_paused else AgentResumed(turn))
 
         return Contest(turn, utterance, self._settings.barge_in, self._voice.clock, on_change)
+
+    async def _open(self) -> None:
+        if not self._opening:
+            return
+        playout = Playout()
+        self._observer(OpeningBegan(playout))
+        self._listener.agent_has_floor = True
+        cut_s: float | None = None
+        try:
+            await self._say(self._opening, playout)
+        except asyncio.CancelledError:
+            cut_s = self._voice.clock()
+            raise
+        finally:
+            self._listener.agent_has_floor = False
+            if heard := heard_text(playout.played, cut_s):
+                self.history.append(ChatMessage("assistant", heard))
+            self._observer(OpeningEnded(heard))
 
     async def _take(self, turn: Turn) -> None:
         self._observer(TurnBegan(turn))
@@ -178,17 +229,24 @@ class Session:
             self.history.append(ChatMessage("assistant", heard))
 
     async def _apologise(self) -> None:
+        await self._say(self._settings.reply.apology, Playout())
+
+    async def _say(self, text: str, playout: Playout) -> None:
+        """Words that no model wrote; `playout` notes them. A fault goes to the log: what they belong to goes on."""
         voice = self._voice
+        rate_hz = voice.output.sample_rate_hz
         try:
-            async with aclosing(voice.tts.synthesize(self._settings.reply.apology)) as pieces:
+            async with aclosing(voice.tts.synthesize(text)) as pieces:
                 while (pcm := await next_piece(pieces, self._settings.reply.tts_timeout_s)) is not None:
-                    await voice.output.play(resample(pcm, voice.tts.sample_rate_hz, voice.output.sample_rate_hz))
+                    ready = resample(pcm, voice.tts.sample_rate_hz, rate_hz)
+                    start_s = await voice.output.play(ready)
+                    playout.add(text, start_s, start_s + len(ready) / rate_hz)
             await voice.output.drain()
         except asyncio.CancelledError:
             voice.output.clear()
             raise
-        except Exception as error:  # the apology is a courtesy; the fault itself is already in the turn
-            log.warning("the apology could not be spoken: %r", error)
+        except Exception as error:  # a courtesy; the fault that it is said for is already in the turn
+            log.warning("%r could not be spoken: %r", text, error)
 
 
 def _with_user(history: list[ChatMessage], text: str) -> list[ChatMessage]:

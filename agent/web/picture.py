@@ -8,11 +8,10 @@ from dataclasses import asdict
 from typing import Any
 
 from agent.conversation import Document
-from agent.live_console import heard, state
 from agent.report.stages import BESIDE, CONTEXT, STAGES, llm_label
 from agent.report.waterfall import waterfall
 from agent.statistics import percentiles
-from pipelines.playout import heard_text
+from agent.view import answer, state, understood
 from pipelines.turn import Outcome, Turn
 
 STAGE_WORDS = {stage.key: asdict(stage) for stage in (*STAGES, *BESIDE, *CONTEXT)}
@@ -24,8 +23,8 @@ def current(turn: Turn | None, now_s: float) -> dict[str, Any]:
     """The turn under way: what the agent does, what it has understood, and what it has said of its answer."""
     if turn is None:
         return {"state": state(None)}
-    stable, rest = heard(turn)
-    said, unsaid = _answer(turn, now_s)
+    stable, rest = understood(turn)
+    said, unsaid = answer(turn, now_s)
     return {
         "state": state(turn),
         "stable": stable,
@@ -66,16 +65,6 @@ def _row(llm: str, mode: str, group: Sequence[Mapping[str, Any]]) -> dict[str, A
         "llm_ttft": percentiles([turn["stages"]["llm_ttft_ms"] for turn in group])["p50"],
         "tokens_per_s": percentiles([turn["stages"]["llm_tokens_per_s"] for turn in group])["p50"],
     }
-
-
-def _answer(turn: Turn, now_s: float) -> tuple[str, str]:
-    """What has been heard of the answer, and what of it is still to be heard."""
-    if turn.answer is None:
-        return "", ""
-    reply = turn.answer.reply
-    said = " ".join(heard_text(reply.playout.played, now_s).split())
-    text = " ".join(reply.text.split())
-    return (said, text[len(said) :]) if text.startswith(said) else (said, "")
 
 
 def _latency_ms(turn: Turn, now_s: float) -> float | None:

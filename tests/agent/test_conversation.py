@@ -10,8 +10,8 @@ from agent.conversation import Conversation
 from agent.replay import VirtualOutput
 from agent.rig import Rig
 from pipelines.errors import InputError
-from pipelines.events import AudioFrame
-from pipelines.session import SessionEvent, TurnBegan, TurnCommitted, TurnFinished
+from pipelines.events import AudioFrame, ChatMessage
+from pipelines.session import OpeningBegan, OpeningEnded, SessionEvent, TurnBegan, TurnCommitted, TurnFinished
 from pipelines.turn import Mode
 from tests.agent.scripted_rig import LLM, scripted_rig
 from tests.scripted import ScriptedSTT, microphone, now, silence, voice
@@ -31,12 +31,19 @@ class Sink:
 class Held:
     """A conversation over scripted stages, and what was heard of it."""
 
-    def __init__(self, rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    def __init__(
+        self,
+        rig: Rig,
+        monkeypatch: pytest.MonkeyPatch,
+        opening: str = "",
+        history: tuple[ChatMessage, ...] = (),
+    ) -> None:
         monkeypatch.setattr("agent.conversation.VoiceActivity", _loud)
         self.events: list[SessionEvent] = []
         self.sink = Sink()
         output = VirtualOutput(now, now(), lambda: False)
-        self.conversation = Conversation(rig, LLM, Mode.SPECULATIVE, output, self._note, [self.sink])
+        mode, sinks = Mode.SPECULATIVE, [self.sink]
+        self.conversation = Conversation(rig, LLM, mode, output, self._note, sinks, opening, history)
 
     def _note(self, event: SessionEvent, document: dict[str, Any] | None) -> None:
         self.events.append(event)
@@ -117,3 +124,35 @@ def test_a_model_is_connected_when_it_is_first_switched_to() -> None:
             assert conversation.llm == "sim/30:400"
 
     asyncio.run(main())
+
+
+OPENING = "Hello, how can I help?"
+
+
+def opened(monkeypatch: pytest.MonkeyPatch, *spoken: Any, history: tuple[ChatMessage, ...] = ()) -> Held:
+    """A conversation that the agent opens; the scripted speech of its opening takes a second."""
+
+    async def main() -> Held:
+        held = Held(scripted_rig(), monkeypatch, OPENING, history)
+        await held.conversation.run(microphone(*spoken))
+        return held
+
+    return run(main())
+
+
+def test_the_agent_opens_the_conversation_and_remembers_that_it_did(monkeypatch: pytest.MonkeyPatch) -> None:
+    earlier = (ChatMessage("user", "My name is Ada."), ChatMessage("assistant", "Hello, Ada."))
+    held = opened(monkeypatch, silence(6_000), *QUESTION, history=earlier)
+    assert [type(event) for event in held.events[:2]] == [OpeningBegan, OpeningEnded]
+    assert held.events[1] == OpeningEnded(OPENING)
+    assert held.conversation.opening is None
+    assert held.conversation.history[:3] == [*earlier, ChatMessage("assistant", OPENING)]
+    assert [message.role for message in held.conversation.history[3:]] == ["user", "assistant"]
+
+
+def test_a_user_who_speaks_first_is_not_talked_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    held = opened(monkeypatch, *QUESTION)
+    ended = next(event for event in held.events if isinstance(event, OpeningEnded))
+    assert OPENING.startswith(ended.heard)
+    assert ended.heard != OPENING
+    assert held.conversation.turns[0]["outcome"] == "completed"

@@ -7,8 +7,9 @@ import pytest
 from rich.console import Console
 
 from agent.conversation import Conversation
-from agent.live_console import LiveConsole, plain_lines, state
+from agent.live_console import LiveConsole, plain_lines
 from agent.microphone import Counts, Microphone
+from agent.view import state
 from pipelines.events import Transcript
 from pipelines.listening import Utterance
 from pipelines.session import AgentPaused, AgentResumed, TurnFinished
