@@ -17,6 +17,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from agent.exports.telemetry import TelemetrySettings
 from agent.resources import shipped
+from agent.room.settings import RoomSettings
 from agent.sound.echo import SoundSettings
 from pipelines.barge_in import BargeInSettings
 from pipelines.endpointing import EndpointingSettings
@@ -59,6 +60,7 @@ class Config:
     failover: FailoverSettings
     sound: SoundSettings
     telemetry: TelemetrySettings
+    room: RoomSettings
 
 
 _ADAPTER = TypeAdapter(Config)
@@ -70,6 +72,9 @@ _BELOW = {
     "_tokens": math.inf,
     "_failures": math.inf,
     "_words": math.inf,
+    "_share": 1.0,
+    "_cores": math.inf,
+    "sessions": math.inf,
 }
 """Every number is above 0 and below this, by the unit that its name ends on."""
 

@@ -59,6 +59,7 @@ class OpeningBegan:
 class OpeningEnded:
     """The opening is over; `heard` is what the user heard of it."""
 
+    playout: Playout
     heard: str
 
 
@@ -178,7 +179,7 @@ class Session:
             self._listener.agent_has_floor = False
             if heard := heard_text(playout.played, cut_s):
                 self.history.append(ChatMessage("assistant", heard))
-            self._observer(OpeningEnded(heard))
+            self._observer(OpeningEnded(playout, heard))
 
     async def _take(self, turn: Turn) -> None:
         self._observer(TurnBegan(turn))

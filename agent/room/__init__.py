@@ -1,0 +1,1 @@
+"""LiveKit: the agent in one room, and a worker that is sent into rooms."""

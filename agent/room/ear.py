@@ -1,0 +1,70 @@
+"""What the agent hears of a room: one gapless stream of frames, whatever becomes of the track behind it.
+
+A track that is muted, taken back or lost sends nothing; silence takes its place in real time, so that a turn which was
+under way ends, and media time never stands still. It knows neither participants nor turns.
+"""
+
+import asyncio
+from asyncio import Queue, Task
+from collections.abc import AsyncIterator
+
+import numpy as np
+from livekit import rtc
+
+from pipelines.events import SAMPLE_RATE_HZ, AudioFrame, Clock, Pcm
+
+_FRAME_MS = 10  # larger ones only wait to be full
+_BOUND = 200  # two seconds of frames: the ear is never that late, and older speech is no use to anybody
+_PATIENCE_S = 0.1  # WebRTC conceals shorter gaps itself
+_SILENCE = np.zeros(SAMPLE_RATE_HZ * _FRAME_MS // 1_000, np.int16)
+
+
+class Ear:
+    """Listens to one track at a time; `dropped` counts the frames that came faster than they were heard."""
+
+    def __init__(self, clock: Clock) -> None:
+        self.dropped = 0
+        self._clock = clock
+        self._queue: Queue[Pcm] = Queue(_BOUND)
+        self._listening: Task[None] | None = None
+
+    def listen_to(self, track: rtc.Track | None) -> None:
+        """Hear this track from now on, and no other; None for nothing."""
+        if self._listening is not None:
+            self._listening.cancel()
+        self._listening = None if track is None else asyncio.create_task(self._pull(track), name="ear")
+
+    async def close(self) -> None:
+        """Listen no more."""
+        listening = self._listening
+        self.listen_to(None)
+        if listening is not None:
+            await asyncio.gather(listening, return_exceptions=True)
+
+    async def frames(self) -> AsyncIterator[AudioFrame]:
+        """What is heard, without an end."""
+        heard = 0
+        while True:
+            for pcm in await self._next():
+                yield AudioFrame(pcm, heard)
+                heard += len(pcm)
+
+    async def _next(self) -> list[Pcm]:
+        waiting_s = self._clock()
+        try:
+            async with asyncio.timeout(_PATIENCE_S):
+                return [await self._queue.get()]
+        except TimeoutError:
+            missed = round((self._clock() - waiting_s) * 1_000 / _FRAME_MS)
+            return [_SILENCE] * missed
+
+    async def _pull(self, track: rtc.Track) -> None:
+        stream = rtc.AudioStream(track, sample_rate=SAMPLE_RATE_HZ, num_channels=1, frame_size_ms=_FRAME_MS)
+        try:
+            async for event in stream:
+                if self._queue.full():
+                    self.dropped += 1
+                    self._queue.get_nowait()
+                self._queue.put_nowait(np.frombuffer(event.frame.data, np.int16))
+        finally:
+            await stream.aclose()

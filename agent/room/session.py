@@ -1,0 +1,285 @@
+"""The agent in one room: whom it answers, what it hears and says, and when it leaves.
+
+Whatever happens in a room, `_settle` looks at how things stand and puts them right; an event is only a reason to look
+at once. So a track that is muted, taken back and published anew, a participant who comes back, and a connection that
+was lost and found again need no code of their own. Each participant who is answered has a conversation of their own.
+"""
+
+import asyncio
+import logging
+from asyncio import Task, TaskGroup
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
+from enum import StrEnum
+
+from livekit import rtc
+from livekit.agents.types import ATTRIBUTE_AGENT_NAME
+from livekit.rtc.room import EventTypes
+
+from agent.conversation import Conversation, Document
+from agent.exports.telemetry import TurnSink
+from agent.rig import Rig
+from agent.room.access import Seat, entry_error
+from agent.room.captions import Captions, Party
+from agent.room.desk import Desk
+from agent.room.ear import Ear
+from agent.room.link import Link
+from agent.room.output import RoomOutput
+from pipelines.events import ChatMessage
+from pipelines.session import SessionEvent
+from pipelines.turn import Mode
+
+log = logging.getLogger(__name__)
+
+_LOOK_S = 0.2  # how often it is looked even if nothing was told
+_CONNECT_TIMEOUT_S = 10.0
+_LEAVE_TIMEOUT_S = 3.0
+_SUBSCRIBED_S = 5.0  # the opening waits so long for somebody to listen
+_FLIGHT_S = 0.3  # the last words are still on their way
+_PERSONS = (
+    rtc.ParticipantKind.PARTICIPANT_KIND_STANDARD,
+    rtc.ParticipantKind.PARTICIPANT_KIND_SIP,
+    rtc.ParticipantKind.PARTICIPANT_KIND_CONNECTOR,
+)
+_CLOSED = (
+    rtc.DisconnectReason.ROOM_DELETED,
+    rtc.DisconnectReason.ROOM_CLOSED,
+    rtc.DisconnectReason.PARTICIPANT_REMOVED,
+    rtc.DisconnectReason.DUPLICATE_IDENTITY,
+)
+_EVENTS: tuple[EventTypes, ...] = (
+    "participant_connected",
+    "participant_disconnected",
+    "participant_attributes_changed",
+    "track_published",
+    "track_unpublished",
+    "track_subscribed",
+    "track_unsubscribed",
+    "track_muted",
+    "track_unmuted",
+    "reconnected",
+    "disconnected",
+)
+
+
+class Ending(StrEnum):
+    """Why the agent is no longer in the room."""
+
+    LEFT = "it was told to leave"
+    EMPTY = "nobody is left to answer"
+    REPLACED = "a newer agent has come"
+    CLOSED = "the room was closed, or the agent removed from it"
+    LOST = "the connection was lost"
+
+
+class RoomSession:
+    """One stay in one room; `run` once. `tell` hears, in a line, what a person at the console may want to know."""
+
+    def __init__(
+        self,
+        rig: Rig,
+        llms: Sequence[str],
+        sinks: Sequence[TurnSink],
+        opening: str = "",
+        history: Sequence[ChatMessage] = (),
+        tell: Callable[[str], None] = lambda line: None,
+        on_event: Callable[[SessionEvent, Document | None], None] = lambda event, document: None,
+    ) -> None:
+        self.ready = asyncio.Event()
+        self.conversation: Conversation | None = None
+        self._rig = rig
+        self._llms = llms
+        self._sinks = sinks
+        self._opening = opening or rig.config.room.greeting
+        self._earlier: Sequence[ChatMessage] = history
+        self._tell = tell
+        self._on_event = on_event
+        self._room = rtc.Room()
+        self._look = asyncio.Event()
+        self._leaving = False
+        self._lost: int | None = None  # the reason, once the room is gone
+        self._ear = Ear(rig.clock)
+        self._output = RoomOutput(rig.clock)
+        self._link = Link(rig.config.room.participant, rig.config.room.absent_s, rig.clock())
+        self._heard: rtc.Track | None = None
+        self._answering: str | None = None
+        self._conversing: Task[None] | None = None
+        self._captions: Captions | None = None
+
+    @property
+    def history(self) -> list[ChatMessage]:
+        """What was said so far with the one who is answered."""
+        return self.conversation.history if self.conversation else list(self._earlier)
+
+    def leave(self) -> None:
+        """Go once the question under way is answered."""
+        self._leaving = True
+        self._look.set()
+
+    async def run(self, seat: Seat) -> Ending:
+        """Stay until the room ends, nobody is left, or `leave`. Raises InputError and ServiceError at the door."""
+        async with self._inside(seat), TaskGroup() as tasks:
+            with self._output.running() as source:
+                return await self._stay(tasks, await self._publish(source))
+
+    async def _stay(self, tasks: TaskGroup, voice: rtc.LocalTrackPublication) -> Ending:
+        desk = Desk(self._room.local_participant, self._llms)
+        serving = tasks.create_task(desk.run(), name="desk")
+        self.ready.set()
+        try:
+            while (ending := self._ending()) is None:
+                await self._settle(tasks, desk, voice)
+                await self._wait()
+            await asyncio.sleep(_FLIGHT_S if ending in (Ending.LEFT, Ending.REPLACED) else 0.0)
+        finally:
+            for part in (serving, self._conversing):
+                if part is not None:
+                    part.cancel()
+            await self._ear.close()
+        return ending
+
+    @asynccontextmanager
+    async def _inside(self, seat: Seat) -> AsyncIterator[None]:
+        room = self._room
+        for name in _EVENTS:
+            room.on(name, lambda *_: self._look.set())
+        room.on("disconnected", self._note_loss)
+        room.on("reconnecting", lambda: self._tell("the connection to the room is interrupted"))
+        room.on("reconnected", lambda: self._tell("the connection to the room is back"))
+        options = rtc.RoomOptions(auto_subscribe=False, connect_timeout=_CONNECT_TIMEOUT_S)
+        try:
+            await room.connect(seat.url, seat.token, options)
+        except Exception as error:
+            raise entry_error(error, seat.url) from None
+        try:
+            yield
+        finally:
+            try:
+                async with asyncio.timeout(_LEAVE_TIMEOUT_S):
+                    await room.disconnect()
+            except Exception as error:  # it is gone anyway
+                log.info("leaving the room: %r", error)
+
+    def _note_loss(self, reason: int) -> None:
+        self._lost = reason
+
+    async def _publish(self, source: rtc.AudioSource) -> rtc.LocalTrackPublication:
+        track = rtc.LocalAudioTrack.create_audio_track("agent", source)
+        options = rtc.TrackPublishOptions(source=rtc.TrackSource.SOURCE_MICROPHONE)
+        return await self._room.local_participant.publish_track(track, options)
+
+    async def _wait(self) -> None:
+        try:
+            async with asyncio.timeout(_LOOK_S):
+                await self._look.wait()
+        except TimeoutError:
+            return
+        self._look.clear()
+
+    # ------------------------------------------------------------ how things stand
+
+    def _ending(self) -> Ending | None:
+        if self._lost is not None:
+            if self._leaving:
+                return Ending.LEFT
+            return Ending.CLOSED if self._lost in _CLOSED else Ending.LOST
+        if self._is_replaced():
+            self._leaving = True
+        if self._leaving and not self._answer_under_way():
+            return Ending.REPLACED if self._is_replaced() else Ending.LEFT
+        return Ending.EMPTY if self._link.is_over(self._rig.clock()) else None
+
+    def _answer_under_way(self) -> bool:
+        conversation = self.conversation
+        return conversation is not None and (conversation.current is not None or conversation.opening is not None)
+
+    def _is_replaced(self) -> bool:
+        """Whether another worker has sent an agent of this name, for it took us for dead: the newer one stays."""
+        mine = self._room.local_participant
+        name = mine.attributes.get(ATTRIBUTE_AGENT_NAME)
+        return name is not None and any(
+            other.kind == rtc.ParticipantKind.PARTICIPANT_KIND_AGENT
+            and other.attributes.get(ATTRIBUTE_AGENT_NAME) == name
+            and (other.joined_at, other.identity) > (mine.joined_at, mine.identity)
+            for other in self._room.remote_participants.values()
+        )
+
+    async def _settle(self, tasks: TaskGroup, desk: Desk, voice: rtc.LocalTrackPublication) -> None:
+        people = [one.identity for one in self._room.remote_participants.values() if one.kind in _PERSONS]
+        was_present = self._link.present
+        self._link.update(people, self._rig.clock())
+        if self._link.linked != self._answering:
+            await self._answer(self._link.linked, tasks, desk, voice)
+        elif was_present != self._link.present:
+            self._tell(f"{self._answering} has {'come back' if self._link.present else 'left'}")
+        microphone = self._microphone()
+        if microphone is not None and not microphone.subscribed:
+            microphone.set_subscribed(True)
+        if self._captions is not None and microphone is not None:
+            self._captions.user = Party(self._captions.user.identity, microphone.sid)
+        # One who leaves answers the question under way, and listens to no other.
+        is_deaf = self._leaving and (self.conversation is None or self._committed())
+        track = None if is_deaf or microphone is None else microphone.track
+        if track is not self._heard:
+            self._heard = track
+            self._ear.listen_to(track)
+
+    def _committed(self) -> bool:
+        current = self.conversation.current if self.conversation else None
+        return current is None or current.committed_s is not None
+
+    def _microphone(self) -> rtc.RemoteTrackPublication | None:
+        """The track of the one who is answered."""
+        person = self._room.remote_participants.get(self._answering or "")
+        tracks = person.track_publications.values() if person else ()
+        sounds = [one for one in tracks if one.kind == rtc.TrackKind.KIND_AUDIO]
+        spoken = (one for one in sounds if one.source == rtc.TrackSource.SOURCE_MICROPHONE)
+        other = (one for one in sounds if one.source != rtc.TrackSource.SOURCE_SCREENSHARE_AUDIO)
+        return next(spoken, next(other, None))
+
+    # ------------------------------------------------------------ the conversation
+
+    async def _answer(
+        self, identity: str | None, tasks: TaskGroup, desk: Desk, voice: rtc.LocalTrackPublication
+    ) -> None:
+        """Hold a conversation with this participant from now on, and no other."""
+        if self._conversing is not None:
+            self._conversing.cancel()
+            await asyncio.wait([self._conversing])
+            self._output.clear()
+        self._answering, self._conversing = identity, None
+        if identity is None:
+            return
+        self._tell(f"answering {identity}")
+        local = self._room.local_participant
+        captions = Captions(local, Party(local.identity, voice.sid), Party(identity, ""), self._rig.clock)
+
+        def on_event(event: SessionEvent, document: Document | None) -> None:
+            captions.on_event(event)
+            if document is not None:
+                desk.finished(document)
+            self._on_event(event, document)
+            self._look.set()
+
+        mode, rig = Mode(self._rig.config.agent.mode), self._rig
+        opening = self._opening
+        conversation = Conversation(
+            rig, self._llms[0], mode, self._output, on_event, self._sinks, opening, self._earlier
+        )
+        self._opening, self._earlier = rig.config.room.greeting, ()  # what was said before is nobody else's business
+        self.conversation, self._captions = conversation, captions
+        await desk.show(conversation)
+        heard_by = voice if opening else None
+        converse = self._converse(conversation, captions, heard_by)
+        self._conversing = tasks.create_task(converse, name=f"conversation@{identity}")
+
+    async def _converse(
+        self, conversation: Conversation, captions: Captions, heard_by: rtc.LocalTrackPublication | None
+    ) -> None:
+        if heard_by is not None:
+            with suppress(TimeoutError):  # one who does not listen may still talk
+                async with asyncio.timeout(_SUBSCRIBED_S):
+                    await heard_by.wait_for_subscription()
+        async with TaskGroup() as tasks:
+            tasks.create_task(captions.run(conversation), name="captions")
+            await conversation.run(self._ear.frames())
