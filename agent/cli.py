@@ -13,6 +13,7 @@ from agent.commands.machine import doctor, fetch, llm_sim, stt_eval
 from agent.commands.measuring import compare, demo, replay
 from agent.commands.mirror import mirror
 from agent.commands.report import report
+from agent.commands.room import room
 from agent.commands.shared import Verbose
 from agent.commands.talk import talk
 from agent.commands.web import web
@@ -33,6 +34,7 @@ for command in (demo, talk, web, replay, compare, bench, mirror, whatif, report,
     app.command()(command)
 app.command("llm-sim")(llm_sim)
 app.command("stt-eval")(stt_eval)
+app.add_typer(room, name="room")
 
 
 @app.callback()

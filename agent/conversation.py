@@ -5,7 +5,7 @@ documents of the trace. There are no labels here, so a turn's times count from w
 stop. It knows no device, no terminal and no page.
 """
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -32,7 +32,7 @@ class Conversation:
     """One conversation with the agent.
 
     `on_event` must return at once. `turns` holds the documents so far, `current` the turn that is under way, `opening`
-    the agent's first words while it says them.
+    the agent's first words while it says them. `where` it takes place stands in each document.
     """
 
     def __init__(
@@ -45,6 +45,7 @@ class Conversation:
         sinks: Sequence[TurnSink] = (),
         opening: str = "",
         history: Sequence[ChatMessage] = (),
+        where: Mapping[str, str] | None = None,
     ) -> None:
         self.turns: list[Document] = []
         self.current: Turn | None = None
@@ -55,6 +56,7 @@ class Conversation:
         self._output = output
         self._on_event = on_event
         self._sinks = sinks
+        self._where = dict(where or {})
         self._names: dict[int, tuple[str, Mode]] = {}  # of each turn that is not over
         self._answered_s: float | None = None  # when the newest answer that was interrupted had become audible
         self._listener = Listener(VoiceActivity(rig.config.vad), rig.stt, rig.config.endpointing, rig.clock)
@@ -133,5 +135,6 @@ class Conversation:
             "labelled": False,
             "reference": None,
             "wer": None,
+            **self._where,
             **turn_document(trace_turn(finished, start_s, end_s), rig.prices),
         }

@@ -58,20 +58,8 @@ class LiveKit:
                 "they are ws://127.0.0.1:7880, devkey and secret"
             )
         made = cls(*((value or "").strip() for value in values.values()))
-        made.check_url()
+        _check_url(made.url)
         return made
-
-    def check_url(self) -> None:
-        """Raises InputError for what is no address."""
-        try:
-            parts = urlsplit(self.url)
-            known = parts.scheme in _SCHEMES and bool(parts.hostname) and (parts.port is None or parts.port > 0)
-        except ValueError:
-            known = False
-        if not known:
-            raise InputError(
-                f"LIVEKIT_URL {self.url!r} is no LiveKit address: right would be ws://HOST:PORT or wss://HOST"
-            )
 
     def seat(self, room: str, identity: str, agent_name: str = "") -> Seat:
         """A place for an agent, as LiveKit's dispatcher would make it."""
@@ -129,7 +117,17 @@ class LiveKit:
             case 404 if not error.message:
                 return ServiceError(f"{self.url} answers HTTP 404, so it is no LiveKit server: check LIVEKIT_URL")
             case status:
-                return ServiceError(f"LiveKit at {self.url} answers HTTP {status}: {without_tokens(error.message)}")
+                said = without_tokens(error.message) or "is it a LiveKit server?"
+                return ServiceError(f"LiveKit at {self.url} answers HTTP {status}: {said}")
+
+
+def given_seat(url: str | None, token: str) -> Seat:
+    """A place whose token somebody else has made. Raises InputError."""
+    if not (url or "").strip():
+        raise InputError("a token needs the server that it is for: set LIVEKIT_URL in the environment, or give --url")
+    seat = Seat((url or "").strip(), token.strip())
+    _check_url(seat.url)
+    return seat
 
 
 def entry_error(error: Exception, url: str, room: str = "") -> QuickturnError:
@@ -168,6 +166,16 @@ def parse_ttl(text: str) -> timedelta:
     if not 0 < seconds <= _LONGEST_TTL_S:
         raise InputError(f"--ttl {text!r} cannot be used: right would be such as 30m, 6h or 7d, at most 365d")
     return timedelta(seconds=seconds)
+
+
+def _check_url(url: str) -> None:
+    try:
+        parts = urlsplit(url)
+        known = parts.scheme in _SCHEMES and bool(parts.hostname) and (parts.port is None or parts.port > 0)
+    except ValueError:
+        known = False
+    if not known:
+        raise InputError(f"LIVEKIT_URL {url!r} is no LiveKit address: right would be ws://HOST:PORT or wss://HOST")
 
 
 def _reason(error: BaseException) -> str:

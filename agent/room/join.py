@@ -15,7 +15,7 @@ from agent.exports.telemetry import TurnSink, open_telemetry
 from agent.live_console import plain_lines
 from agent.llm_sim import until_told_to_stop
 from agent.rig import Rig, open_rig
-from agent.room.access import Seat
+from agent.room.access import LiveKit, Seat
 from agent.room.session import Ending, RoomSession
 from agent.trace_file import TraceFile, session_line
 from pipelines.errors import ServiceError
@@ -34,10 +34,14 @@ class Join:
     """A fresh one for each attempt, since a token runs out."""
     room: str
     trace: Path | None = None
+    server: LiveKit | None = None
+    """What is asked first, before models are loaded; None where a token says nothing but which door it opens."""
 
 
 async def join(wanted: Join) -> None:
     """Stay in the room. Raises InputError, and ServiceError where the room or a model cannot be reached."""
+    if wanted.server is not None:
+        await wanted.server.check()
     async with AsyncExitStack() as stack:
         rig = await stack.enter_async_context(open_rig(wanted.config, wanted.llms, live=True))
         telemetry = stack.enter_context(open_telemetry(wanted.config.telemetry))

@@ -90,7 +90,7 @@ class RoomSession:
         self._rig = rig
         self._llms = llms
         self._sinks = sinks
-        self._opening = opening or rig.config.room.greeting
+        self._opening = opening or ("" if history else rig.config.room.greeting)
         self._earlier: Sequence[ChatMessage] = history
         self._tell = tell
         self._on_event = on_event
@@ -103,6 +103,7 @@ class RoomSession:
         self._link = Link(rig.config.room.participant, rig.config.room.absent_s, rig.clock())
         self._heard: rtc.Track | None = None
         self._answering: str | None = None
+        self._was_present = False
         self._conversing: Task[None] | None = None
         self._captions: Captions | None = None
 
@@ -183,6 +184,8 @@ class RoomSession:
             if self._leaving:
                 return Ending.LEFT
             return Ending.CLOSED if self._lost in _CLOSED else Ending.LOST
+        people = [one.identity for one in self._room.remote_participants.values() if one.kind in _PERSONS]
+        self._link.update(people, self._rig.clock())
         if self._is_replaced():
             self._leaving = True
         if self._leaving and not self._answer_under_way():
@@ -205,13 +208,11 @@ class RoomSession:
         )
 
     async def _settle(self, tasks: TaskGroup, desk: Desk, voice: rtc.LocalTrackPublication) -> None:
-        people = [one.identity for one in self._room.remote_participants.values() if one.kind in _PERSONS]
-        was_present = self._link.present
-        self._link.update(people, self._rig.clock())
         if self._link.linked != self._answering:
             await self._answer(self._link.linked, tasks, desk, voice)
-        elif was_present != self._link.present:
+        elif self._was_present != self._link.present:
             self._tell(f"{self._answering} has {'come back' if self._link.present else 'left'}")
+        self._was_present = self._link.present
         microphone = self._microphone()
         if microphone is not None and not microphone.subscribed:
             microphone.set_subscribed(True)
@@ -262,9 +263,9 @@ class RoomSession:
             self._look.set()
 
         mode, rig = Mode(self._rig.config.agent.mode), self._rig
-        opening = self._opening
+        opening, where = self._opening, {"room": self._room.name, "participant": identity}
         conversation = Conversation(
-            rig, self._llms[0], mode, self._output, on_event, self._sinks, opening, self._earlier
+            rig, self._llms[0], mode, self._output, on_event, self._sinks, opening, self._earlier, where
         )
         self._opening, self._earlier = rig.config.room.greeting, ()  # what was said before is nobody else's business
         self.conversation, self._captions = conversation, captions
