@@ -25,6 +25,7 @@ class Ear:
     def __init__(self, clock: Clock) -> None:
         self.dropped = 0
         self._clock = clock
+        self._last_s = 0.0
         self._queue: Queue[Pcm] = Queue(_BOUND)
         self._listening: Task[None] | None = None
 
@@ -44,19 +45,25 @@ class Ear:
     async def frames(self) -> AsyncIterator[AudioFrame]:
         """What is heard, without an end."""
         heard = 0
-        while True:
-            for pcm in await self._next():
+        watching = asyncio.create_task(self._fill_silence(), name="silence")
+        try:
+            while True:
+                pcm = await self._queue.get()
+                self._last_s = self._clock()
                 yield AudioFrame(pcm, heard)
                 heard += len(pcm)
+        finally:
+            watching.cancel()
 
-    async def _next(self) -> list[Pcm]:
-        waiting_s = self._clock()
-        try:
-            async with asyncio.timeout(_PATIENCE_S):
-                return [await self._queue.get()]
-        except TimeoutError:
-            missed = round((self._clock() - waiting_s) * 1_000 / _FRAME_MS)
-            return [_SILENCE] * missed
+    async def _fill_silence(self) -> None:
+        """A timer for each frame would cost more than hearing it, so one task looks now and then."""
+        self._last_s = self._clock()
+        while True:
+            await asyncio.sleep(_PATIENCE_S / 2)
+            missing_s = self._clock() - self._last_s
+            if missing_s > _PATIENCE_S and self._queue.empty():
+                for _ in range(min(_BOUND, round(missing_s * 1_000 / _FRAME_MS))):
+                    self._queue.put_nowait(_SILENCE)
 
     async def _pull(self, track: rtc.Track) -> None:
         stream = rtc.AudioStream(track, sample_rate=SAMPLE_RATE_HZ, num_channels=1, frame_size_ms=_FRAME_MS)
