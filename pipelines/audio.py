@@ -9,7 +9,6 @@ FULL_SCALE = 32_768.0
 AUDIBLE_DBFS = -50.0
 """Below this level nobody hears speech begin in an ordinary room; Piper's leading silence lies under -70."""
 _LEVEL_WINDOW_MS = 5
-_PERIOD_SAMPLES = 10 * SAMPLE_RATE_HZ
 
 
 def to_float(pcm: Pcm) -> NDArray[np.float32]:
@@ -55,13 +54,15 @@ class MediaClock:
 
     A frame cannot arrive before its last sample was captured, so the earliest arrival relative to media time is the
     best estimate of the stream's origin; late deliveries do not move it. A sound card's clock drifts against the
-    process's (by up to some 100 ppm, 0.2 s in half an hour), so only the frames of the last 10 to 20 s are asked.
+    process's (by up to some 100 ppm, 0.2 s in half an hour), so only the frames of the last `memory_s` to twice that
+    are asked; where audio may be missing from the stream, they are also what finds the time again behind the hole.
     """
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, memory_s: float = 10.0) -> None:
         self._clock = clock
+        self._period_samples = round(memory_s * SAMPLE_RATE_HZ)
         self._origins_s: tuple[float, float] | None = None  # the earliest of the period before, and of this one
-        self._period_ends = _PERIOD_SAMPLES
+        self._period_ends = self._period_samples
 
     def frame_arrived(self, end_samples: int) -> None:
         """Note that all samples before `end_samples` are here now."""
@@ -70,7 +71,7 @@ class MediaClock:
             self._origins_s = origin_s, origin_s
         before_s, now_s = self._origins_s
         if end_samples >= self._period_ends:
-            self._period_ends = end_samples + _PERIOD_SAMPLES
+            self._period_ends = end_samples + self._period_samples
             before_s, now_s = now_s, origin_s
         self._origins_s = before_s, min(now_s, origin_s)
 

@@ -121,6 +121,7 @@ class _OpenUtterance:
         self.transcript: Transcript | None = None
         self.recogniser: Task[None] | None = None
         self.decided_s: float | None = None  # the end of the turn, where it was decided before there were words
+        self.is_last = False  # no more audio comes: no silence is waited for
 
     async def hear(self, heard: Heard) -> None:
         """Pass on to the recogniser; an utterance that ended while this waited for room has nothing more to hear."""
@@ -173,12 +174,20 @@ class Listener:
     def agent_has_floor(self, has: bool) -> None:
         self._vad.agent_has_floor = has
 
-    async def listen(self, frames: AsyncIterator[AudioFrame], utterances: MemoryObjectSendStream[Utterance]) -> None:
-        """Run until the frames end; an utterance still open then ends with them."""
+    async def listen(
+        self,
+        frames: AsyncIterator[AudioFrame],
+        utterances: MemoryObjectSendStream[Utterance],
+        *,
+        finish: bool = False,
+    ) -> None:
+        """Run until the frames end; an utterance still open then has failed, or with `finish` is all that was said."""
         async with utterances, TaskGroup() as recognisers:
             try:
                 async for frame in frames:
                     await self._hear(frame, recognisers, utterances)
+                if self._open is not None and finish:
+                    await self._finish(self._open, recognisers)
                 if self._open is not None:
                     self._fail(StageError("the audio ended before the turn did"))
             finally:
@@ -197,6 +206,16 @@ class Listener:
         for event in events:
             await self._take(event, recognisers, utterances)
         self._end_if_over(recognisers)
+
+    async def _finish(self, opened: _OpenUtterance, recognisers: TaskGroup) -> None:
+        """End the utterance as soon as it is understood, however short the silence."""
+        opened.is_last = True
+        if opened.stopped is None:
+            opened.stopped, opened.paused_s = SpeechStopped(self._now_samples), self._clock()
+            await opened.hear(opened.stopped)
+        self._end_if_over(recognisers)
+        if self._open is opened and opened.recogniser is not None:
+            await asyncio.wait({opened.recogniser}, timeout=self._endpointing.transcript_timeout_ms / 1_000)
 
     def _remember(self, frame: AudioFrame) -> None:
         self._remembered.append(frame)
@@ -265,7 +284,7 @@ class Listener:
 
     def _end_if_over(self, recognisers: TaskGroup) -> None:
         opened = self._open
-        if opened is None or opened.stopped is None or self._vad.suspects_speech:
+        if opened is None or opened.stopped is None or (self._vad.suspects_speech and not opened.is_last):
             return
         silence_ms = (self._now_samples - opened.stopped.at_samples) * 1_000 / SAMPLE_RATE_HZ
         if opened.recogniser is None:
@@ -284,6 +303,8 @@ class Listener:
         needed_ms = silence_needed_ms(final.text, final.end_probability, self._endpointing)
         if not self.recognise_while_speaking:
             needed_ms = self._endpointing.wordless_ms  # decided before there were words
+        if opened.is_last:
+            needed_ms = 0.0
         if silence_ms >= needed_ms:
             self._end(opened, opened.stopped, final, needed_ms)
 

@@ -1,6 +1,7 @@
 """`quickturn room join`: the agent enters one room from this machine and stays until the room ends or Ctrl-C.
 
-A connection that is lost is sought again. It knows nothing of workers and dispatch.
+A connection that is lost is sought again, and so is a room that was closed because nobody was in it. It knows nothing
+of workers and dispatch.
 """
 
 import asyncio
@@ -16,11 +17,17 @@ from agent.live_console import plain_lines
 from agent.llm_sim import until_told_to_stop
 from agent.rig import Rig, open_rig
 from agent.room.access import LiveKit, Seat
-from agent.room.session import Ending, RoomSession
+from agent.room.presence import Ending
+from agent.room.session import RoomSession
+from agent.room.worker_log import quieten
 from agent.trace_file import TraceFile, session_line
 from pipelines.errors import ServiceError
 from pipelines.session import SessionEvent
 
+_COMES_BACK = (
+    Ending.LOST,
+    Ending.EMPTY,
+)  # LiveKit closes a room that only agents are in; the next caller makes it anew
 _WAITS_S = (0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0)  # between attempts to get back into the room
 
 
@@ -40,6 +47,7 @@ class Join:
 
 async def join(wanted: Join) -> None:
     """Stay in the room. Raises InputError, and ServiceError where the room or a model cannot be reached."""
+    quieten()
     if wanted.server is not None:
         await wanted.server.check()
     async with AsyncExitStack() as stack:
@@ -54,35 +62,40 @@ async def join(wanted: Join) -> None:
 async def _stay(wanted: Join, rig: Rig, sinks: Sequence[TurnSink]) -> None:
     stopping = asyncio.create_task(until_told_to_stop(), name="stop")
     session: RoomSession | None = None
-    attempt = 0
+    failures = 0
     try:
         while True:
             history = session.history if session else ()
-            session = RoomSession(rig, wanted.llms, sinks, history=history, tell=_say, on_event=_show)
-            staying = asyncio.create_task(session.run(wanted.seat()), name="room")
-            ready = asyncio.create_task(_tell_ready(session, wanted.room), name="ready")
-            try:
-                await asyncio.wait([staying, stopping], return_when=asyncio.FIRST_COMPLETED)
-                if stopping.done():
-                    session.leave()
-                ending = await staying
-            except ServiceError as error:
-                if not attempt:
-                    raise  # it was never there
-                ending = Ending.LOST
-                _say(str(error))
-            finally:
-                ready.cancel()
-            attempt = 0 if session.ready.is_set() else attempt
-            if ending is not Ending.LOST or attempt == len(_WAITS_S):
+            session = RoomSession(rig, wanted.llms, sinks, "", history, _say, _show, patient=True)
+            ending = await _visit(wanted, session, stopping, first=not failures)
+            failures = 1 if session.ready.is_set() else failures + 1
+            if ending not in _COMES_BACK or failures > len(_WAITS_S):
                 _say(f"left the room: {ending}")
                 return
-            _say(f"{ending}: trying again in {_WAITS_S[attempt]:g} s")
-            if (await asyncio.wait([stopping], timeout=_WAITS_S[attempt]))[0]:
+            wait_s = _WAITS_S[failures - 1]
+            _say(f"{ending}: entering again in {wait_s:g} s")
+            if (await asyncio.wait([stopping], timeout=wait_s))[0]:
                 return
-            attempt += 1
     finally:
         stopping.cancel()
+
+
+async def _visit(wanted: Join, session: RoomSession, stopping: "asyncio.Task[None]", *, first: bool) -> Ending:
+    """One stay. Raises InputError, and ServiceError where the room was never entered."""
+    staying = asyncio.create_task(session.run(wanted.seat()), name="room")
+    ready = asyncio.create_task(_tell_ready(session, wanted.room), name="ready")
+    try:
+        await asyncio.wait([staying, stopping], return_when=asyncio.FIRST_COMPLETED)
+        if stopping.done():
+            session.leave()
+        return await staying
+    except ServiceError as error:
+        if first:
+            raise
+        _say(str(error))
+        return Ending.LOST
+    finally:
+        ready.cancel()
 
 
 async def _tell_ready(session: RoomSession, room: str) -> None:

@@ -1,79 +1,40 @@
-"""The agent in one room: whom it answers, what it hears and says, and when it leaves.
+"""Quickturn's own engine in one room: whom it answers, what it hears and says.
 
-Whatever happens in a room, `_settle` looks at how things stand and puts them right; an event is only a reason to look
-at once. So a track that is muted, taken back and published anew, a participant who comes back, and a connection that
-was lost and found again need no code of their own. Each participant who is answered has a conversation of their own.
+Whatever happens in a room, `_settle` looks at how things stand and puts them right. So a track that is muted, taken
+back and published anew, a participant who comes back, and a connection that was lost and found again need no code of
+their own. Each participant who is answered has a conversation of their own.
 """
 
 import asyncio
-import logging
 from asyncio import Task, TaskGroup
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager, suppress
-from enum import StrEnum
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 from livekit import rtc
-from livekit.agents.types import ATTRIBUTE_AGENT_NAME
-from livekit.rtc.room import EventTypes
 
 from agent.conversation import Conversation, Document
 from agent.exports.telemetry import TurnSink
 from agent.rig import Rig
-from agent.room.access import Seat, entry_error
+from agent.room.access import Seat
 from agent.room.captions import Captions, Party
 from agent.room.desk import Desk
 from agent.room.ear import Ear
-from agent.room.link import Link
 from agent.room.output import RoomOutput
+from agent.room.presence import Ending, Presence
 from pipelines.events import ChatMessage
 from pipelines.session import SessionEvent
 from pipelines.turn import Mode
 
-log = logging.getLogger(__name__)
-
-_LOOK_S = 0.2  # how often it is looked even if nothing was told
-_CONNECT_TIMEOUT_S = 10.0
-_LEAVE_TIMEOUT_S = 3.0
 _SUBSCRIBED_S = 5.0  # the opening waits so long for somebody to listen
 _FLIGHT_S = 0.3  # the last words are still on their way
-_PERSONS = (
-    rtc.ParticipantKind.PARTICIPANT_KIND_STANDARD,
-    rtc.ParticipantKind.PARTICIPANT_KIND_SIP,
-    rtc.ParticipantKind.PARTICIPANT_KIND_CONNECTOR,
-)
-_CLOSED = (
-    rtc.DisconnectReason.ROOM_DELETED,
-    rtc.DisconnectReason.ROOM_CLOSED,
-    rtc.DisconnectReason.PARTICIPANT_REMOVED,
-    rtc.DisconnectReason.DUPLICATE_IDENTITY,
-)
-_EVENTS: tuple[EventTypes, ...] = (
-    "participant_connected",
-    "participant_disconnected",
-    "participant_attributes_changed",
-    "track_published",
-    "track_unpublished",
-    "track_subscribed",
-    "track_unsubscribed",
-    "track_muted",
-    "track_unmuted",
-    "reconnected",
-    "disconnected",
-)
-
-
-class Ending(StrEnum):
-    """Why the agent is no longer in the room."""
-
-    LEFT = "it was told to leave"
-    EMPTY = "nobody is left to answer"
-    REPLACED = "a newer agent has come"
-    CLOSED = "the room was closed, or the agent removed from it"
-    LOST = "the connection was lost"
 
 
 class RoomSession:
-    """One stay in one room; `run` once. `tell` hears, in a line, what a person at the console may want to know."""
+    """One stay in one room; `run` once.
+
+    `tell` hears, in a line, what a person at the console may want to know. A `patient` one stays though nobody is
+    there.
+    """
 
     def __init__(
         self,
@@ -84,6 +45,7 @@ class RoomSession:
         history: Sequence[ChatMessage] = (),
         tell: Callable[[str], None] = lambda line: None,
         on_event: Callable[[SessionEvent, Document | None], None] = lambda event, document: None,
+        patient: bool = False,
     ) -> None:
         self.ready = asyncio.Event()
         self.conversation: Conversation | None = None
@@ -94,13 +56,10 @@ class RoomSession:
         self._earlier: Sequence[ChatMessage] = history
         self._tell = tell
         self._on_event = on_event
-        self._room = rtc.Room()
-        self._look = asyncio.Event()
-        self._leaving = False
-        self._lost: int | None = None  # the reason, once the room is gone
+        self._presence = Presence(rig.config.room, rig.clock, tell, patient)
+        self._room = self._presence.room
         self._ear = Ear(rig.clock)
         self._output = RoomOutput(rig.clock)
-        self._link = Link(rig.config.room.participant, rig.config.room.absent_s, rig.clock())
         self._heard: rtc.Track | None = None
         self._answering: str | None = None
         self._was_present = False
@@ -114,12 +73,11 @@ class RoomSession:
 
     def leave(self) -> None:
         """Go once the question under way is answered."""
-        self._leaving = True
-        self._look.set()
+        self._presence.leave()
 
     async def run(self, seat: Seat) -> Ending:
         """Stay until the room ends, nobody is left, or `leave`. Raises InputError and ServiceError at the door."""
-        async with self._inside(seat), TaskGroup() as tasks:
+        async with self._presence.inside(seat, auto_subscribe=False), TaskGroup() as tasks:
             with self._output.running() as source:
                 return await self._stay(tasks, await self._publish(source))
 
@@ -128,9 +86,9 @@ class RoomSession:
         serving = tasks.create_task(desk.run(), name="desk")
         self.ready.set()
         try:
-            while (ending := self._ending()) is None:
+            while (ending := self._presence.ending(busy=self._answer_under_way())) is None:
                 await self._settle(tasks, desk, voice)
-                await self._wait()
+                await self._presence.wait()
             await asyncio.sleep(_FLIGHT_S if ending in (Ending.LEFT, Ending.REPLACED) else 0.0)
         finally:
             for part in (serving, self._conversing):
@@ -139,87 +97,31 @@ class RoomSession:
             await self._ear.close()
         return ending
 
-    @asynccontextmanager
-    async def _inside(self, seat: Seat) -> AsyncIterator[None]:
-        room = self._room
-        for name in _EVENTS:
-            room.on(name, lambda *_: self._look.set())
-        room.on("disconnected", self._note_loss)
-        room.on("reconnecting", lambda: self._tell("the connection to the room is interrupted"))
-        room.on("reconnected", lambda: self._tell("the connection to the room is back"))
-        options = rtc.RoomOptions(auto_subscribe=False, connect_timeout=_CONNECT_TIMEOUT_S)
-        try:
-            await room.connect(seat.url, seat.token, options)
-        except Exception as error:
-            raise entry_error(error, seat.url) from None
-        try:
-            yield
-        finally:
-            try:
-                async with asyncio.timeout(_LEAVE_TIMEOUT_S):
-                    await room.disconnect()
-            except Exception as error:  # it is gone anyway
-                log.info("leaving the room: %r", error)
-
-    def _note_loss(self, reason: int) -> None:
-        self._lost = reason
-
     async def _publish(self, source: rtc.AudioSource) -> rtc.LocalTrackPublication:
         track = rtc.LocalAudioTrack.create_audio_track("agent", source)
         options = rtc.TrackPublishOptions(source=rtc.TrackSource.SOURCE_MICROPHONE)
         return await self._room.local_participant.publish_track(track, options)
 
-    async def _wait(self) -> None:
-        try:
-            async with asyncio.timeout(_LOOK_S):
-                await self._look.wait()
-        except TimeoutError:
-            return
-        self._look.clear()
-
     # ------------------------------------------------------------ how things stand
-
-    def _ending(self) -> Ending | None:
-        if self._lost is not None:
-            if self._leaving:
-                return Ending.LEFT
-            return Ending.CLOSED if self._lost in _CLOSED else Ending.LOST
-        people = [one.identity for one in self._room.remote_participants.values() if one.kind in _PERSONS]
-        self._link.update(people, self._rig.clock())
-        if self._is_replaced():
-            self._leaving = True
-        if self._leaving and not self._answer_under_way():
-            return Ending.REPLACED if self._is_replaced() else Ending.LEFT
-        return Ending.EMPTY if self._link.is_over(self._rig.clock()) else None
 
     def _answer_under_way(self) -> bool:
         conversation = self.conversation
         return conversation is not None and (conversation.current is not None or conversation.opening is not None)
 
-    def _is_replaced(self) -> bool:
-        """Whether another worker has sent an agent of this name, for it took us for dead: the newer one stays."""
-        mine = self._room.local_participant
-        name = mine.attributes.get(ATTRIBUTE_AGENT_NAME)
-        return name is not None and any(
-            other.kind == rtc.ParticipantKind.PARTICIPANT_KIND_AGENT
-            and other.attributes.get(ATTRIBUTE_AGENT_NAME) == name
-            and (other.joined_at, other.identity) > (mine.joined_at, mine.identity)
-            for other in self._room.remote_participants.values()
-        )
-
     async def _settle(self, tasks: TaskGroup, desk: Desk, voice: rtc.LocalTrackPublication) -> None:
-        if self._link.linked != self._answering:
-            await self._answer(self._link.linked, tasks, desk, voice)
-        elif self._was_present != self._link.present:
-            self._tell(f"{self._answering} has {'come back' if self._link.present else 'left'}")
-        self._was_present = self._link.present
+        link = self._presence.link
+        if link.linked != self._answering:
+            await self._answer(link.linked, tasks, desk, voice)
+        elif self._was_present != link.present:
+            self._tell(f"{self._answering} has {'come back' if link.present else 'left'}")
+        self._was_present = link.present
         microphone = self._microphone()
         if microphone is not None and not microphone.subscribed:
             microphone.set_subscribed(True)
         if self._captions is not None and microphone is not None:
             self._captions.user = Party(self._captions.user.identity, microphone.sid)
         # One who leaves answers the question under way, and listens to no other.
-        is_deaf = self._leaving and (self.conversation is None or self._committed())
+        is_deaf = self._presence.leaving and (self.conversation is None or self._committed())
         track = None if is_deaf or microphone is None else microphone.track
         if track is not self._heard:
             self._heard = track
@@ -260,7 +162,7 @@ class RoomSession:
             if document is not None:
                 desk.finished(document)
             self._on_event(event, document)
-            self._look.set()
+            self._presence.look()
 
         mode, rig = Mode(self._rig.config.agent.mode), self._rig
         opening, where = self._opening, {"room": self._room.name, "participant": identity}

@@ -163,7 +163,7 @@ def test_a_track_may_be_muted_taken_back_and_published_anew(server: LiveKitServe
 def test_a_turn_whose_track_vanishes_in_mid_sentence_ends(server: LiveKitServer, tmp_path: Path) -> None:
     async def call(caller: Caller, agent: Agent) -> None:
         said, end = say(caller, "coffee_shop")
-        await caller.until(lambda: len(said.pushed_s) * 160 > end - SAMPLE_RATE_HZ // 2, 5, "most of the sentence")
+        await caller.until(lambda: len(said.spoken_s) * 160 > end - SAMPLE_RATE_HZ // 2, 5, "most of the sentence")
         await caller.microphone.unpublish(caller.room.local_participant)
         await caller.until(lambda: agent.turns(), 10, "the turn's end")
 
@@ -196,8 +196,6 @@ def test_a_caller_who_comes_back_goes_on_and_another_must_wait(server: LiveKitSe
     with quickturn_room(server, tmp_path, "join", "--room", "return", config="[room]\nabsent_s = 4.0\n") as agent:
         agent.until_line("in room")
         asyncio.run(main(agent))
-        agent.until_line("nobody is left", 15)
-        assert agent.process.wait(10) == 0
     assert [turn["participant"] for turn in agent.turns()] == ["ada", "ada", "bob"]
 
 

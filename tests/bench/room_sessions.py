@@ -1,0 +1,84 @@
+"""How many rooms one worker process serves in real time.
+
+    PATH=$PATH:<folder of livekit-server> python -m tests.bench.room_sessions [--most 8] [--cores 0,1]
+
+More and more callers, each in a room of its own, ask their questions at the same time, and answers begin at moments
+that nobody chose. Printed for each number of rooms: the turn latency at the callers' ears, its p95 against that of a
+single room, and the CPU that the worker took. With --cores the worker is held to these cores (Linux), and the callers,
+the server and the simulated LLM may have the others.
+"""
+
+import argparse
+import asyncio
+import os
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+
+from tests.bench.room_calls import Asked, call, figures, questions
+from tests.live.livekit_server import LiveKitServer, livekit_server
+from tests.live.room_agent import Agent, quickturn_room
+
+BAR = 1.5
+_CONFIG = "[room]\nfull_cpu_share = 0.99\nlate_ms = 5000\nnew_room_cores = 0.01\n"  # nothing refused: it is measured
+
+
+async def calls(server: LiveKitServer, rooms: int, each: int) -> list[Asked]:
+    """So many callers at a time, each with the questions in an order of its own."""
+    asked = questions()
+    rng = np.random.default_rng(rooms)
+    orders = [[asked[i] for i in rng.permutation(len(asked))] * each for _ in range(rooms)]
+    held = (call(server, f"sessions-{rooms}-{number}", order, number) for number, order in enumerate(orders))
+    return [one for answers in await asyncio.gather(*held) for one in answers]
+
+
+def measure(server: LiveKitServer, agent: Agent, rooms: int, each: int) -> tuple[list[Asked], float]:
+    """What the callers heard, and how many cores the worker took meanwhile."""
+    worker = psutil.Process(agent.process.pid)
+    began_s, began_cpu_s = time.monotonic(), sum(worker.cpu_times()[:2])
+    asked = asyncio.run(calls(server, rooms, each))
+    return asked, (sum(worker.cpu_times()[:2]) - began_cpu_s) / (time.monotonic() - began_s)
+
+
+def hold(agent: Agent, cores: list[int]) -> None:
+    """All threads of the worker to these cores; this process, and what it starts, to the others."""
+    for thread in psutil.Process(agent.process.pid).threads():
+        os.sched_setaffinity(thread.id, cores)
+    pacers = psutil.Process(agent.process.pid).children(recursive=True)
+    others = sorted(set(range(os.cpu_count() or 1)) - set(cores))
+    for pid in (0, *(pacer.pid for pacer in pacers)):
+        os.sched_setaffinity(pid, others)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--most", type=int, default=8)
+    parser.add_argument("--each", type=int, default=1, help="how often each caller asks all questions")
+    parser.add_argument("--cores", help="such as 0,1")
+    wanted = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name, livekit_server(Path(name)) as server:
+        options = ("worker", "--health-port", "0", "--sessions", str(wanted.most))
+        with quickturn_room(server, Path(name), *options, config=_CONFIG) as agent:
+            agent.until_line("registered")
+            if wanted.cores:
+                hold(agent, [int(core) for core in wanted.cores.split(",")])
+            single = None
+            for rooms in range(1, wanted.most + 1):
+                asked, cpu = measure(server, agent, rooms, max(wanted.each, 3 if rooms == 1 else 1))
+                heard = [one.latency_ms for one in asked if one.latency_ms is not None]
+                p95 = float(np.percentile(heard, 95)) if heard else float("inf")
+                single = single or p95
+                over = f"p95 {p95 / single:.2f} of a single room's{'' if p95 <= BAR * single else ': too late'}"
+                print(f"{rooms:2} rooms  {figures(asked)}  {over}, {cpu:.2f} cores", flush=True)
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except pytest.skip.Exception as skipped:
+        sys.exit(str(skipped))
