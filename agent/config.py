@@ -72,7 +72,7 @@ _BELOW = {
     "_tokens": math.inf,
     "_failures": math.inf,
     "_words": math.inf,
-    "_share": 1.0,
+    "_share": math.inf,
     "_cores": math.inf,
     "sessions": math.inf,
 }

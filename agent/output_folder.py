@@ -10,17 +10,17 @@ from pipelines.errors import InputError
 from pipelines.events import SAMPLE_RATE_HZ, Pcm
 
 
-def make_folder(out: Path) -> Path:
+def make_folder(out: Path, option: str = "--out") -> Path:
     """Create the folder, or refuse it before anything is measured. Raises InputError."""
     if out.exists() and not out.is_dir():
-        raise InputError(f"--out {out} cannot be written into: it is a file; give a folder")
+        raise InputError(f"{option} {out} cannot be written into: it is a file; give a folder")
     probe = out / ".writable"
     try:
         out.mkdir(parents=True, exist_ok=True)
         probe.touch()
         probe.unlink()
     except OSError as error:
-        raise InputError(f"--out {out} cannot be written: {error.strerror}; give a folder that can") from None
+        raise InputError(f"{option} {out} cannot be written: {error.strerror}; give a folder that can") from None
     return out
 
 

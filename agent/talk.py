@@ -7,7 +7,6 @@ import asyncio
 import json
 import os
 import sys
-import tempfile
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -21,9 +20,10 @@ from agent.config import Config
 from agent.conversation import Conversation, Document
 from agent.exports.telemetry import TurnSink, open_telemetry
 from agent.live_console import LiveConsole, plain_lines, terminal
+from agent.live_fixture import write_fixture
 from agent.microphone import Microphone, open_microphone
 from agent.rig import open_rig
-from agent.tape import Tape, write_fixture
+from agent.tape import Tape
 from agent.trace_file import TraceFile, session_line
 from pipelines.audio import resample
 from pipelines.errors import QuickturnError
@@ -54,8 +54,7 @@ async def talk(wanted: Talk) -> list[Document]:
         session = session_line(rig)
         sinks = _sinks(wanted, session, stack)
         say: Callable[[str], None] = _say if console is None else lambda line: None
-        folder = wanted.record or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="quickturn-")))
-        tape = stack.enter_context(Tape(folder))
+        tape = stack.enter_context(Tape(wanted.record))
         view: LiveConsole | None = None
 
         def notice(line: str) -> None:
@@ -84,7 +83,8 @@ async def talk(wanted: Talk) -> list[Document]:
         counts = _counts_line(microphone)
     print(counts)
     if wanted.record is not None:
-        _keep(wanted.record, session, conversation.turns)
+        user = write_fixture(wanted.record, session, conversation.turns)
+        print(f"recorded {wanted.record}; play it again: quickturn replay {json.dumps(str(user))}", file=sys.stderr)
     return conversation.turns
 
 
@@ -203,12 +203,3 @@ def _counts_line(microphone: Microphone) -> str:
         f"device latency: capture {capture_ms:.0f} ms, playout {playout_ms:.0f} ms; overruns {counts.overruns}, "
         f"dropped {counts.dropped}, underruns {counts.underruns}, card lost {counts.lost}"
     )
-
-
-def _keep(folder: Path, session: dict[str, Any], turns: Sequence[Document]) -> None:
-    """The trace and the labels beside the tape."""
-    with TraceFile(folder / "trace.jsonl", session) as trace:
-        for index, document in enumerate(turns):
-            trace.turn(index, document)
-    user = write_fixture(folder / "conversation.wav", turns)
-    print(f"recorded {folder}; play it again: quickturn replay {json.dumps(str(user))}", file=sys.stderr)

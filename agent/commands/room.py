@@ -38,7 +38,10 @@ ApiSecret = Annotated[
 ]
 AgentName = Annotated[
     str,
-    typer.Option(help="LiveKit sends a named agent only where it is asked for; without a name, into every new room."),
+    typer.Option(
+        envvar="LIVEKIT_AGENT_NAME",
+        help="LiveKit sends a named agent only where it is asked for; without a name, into every new room.",
+    ),
 ]
 
 
@@ -56,6 +59,9 @@ def worker(
     engine: Annotated[
         str, typer.Option(help="quickturn, or agent-session: LiveKit's own, with our speech engines as plugins.")
     ] = "quickturn",
+    set_up: Annotated[
+        str, typer.Option(help="agent-session's turn taking: best (with our endpointing), or LiveKit's defaults.")
+    ] = "best",
     health_port: Annotated[
         int,
         typer.Option(min=0, max=65535, help="HTTP: / is 200 while it works, /worker tells the load; 0: any free one."),
@@ -77,7 +83,7 @@ def worker(
         room={"sessions": sessions},
     )
     post = Post(_livekit(url, api_key, api_secret), agent_name, settings.room, health_port)
-    if not run(work(Work(settings, offered_llms(settings, llm), post, _engine(engine), trace))):
+    if not run(work(Work(settings, offered_llms(settings, llm), post, _engine(engine), trace, set_up))):
         raise typer.Exit(1)
 
 

@@ -70,6 +70,7 @@ def read_config(
     hedge: str | None = None,
     sound: "Mapping[str, object] | None" = None,
     telemetry: "Mapping[str, object] | None" = None,
+    room: "Mapping[str, object] | None" = None,
     **agent: str | None,
 ) -> "Config":
     """The configuration file with the command line over it: by section, and the rest are keys of `agent`.
@@ -82,7 +83,14 @@ def read_config(
     if hedge is not None and hedge.replace(".", "", 1).isdigit():
         failover |= {"hedge": "fixed", "hedge_ms": float(hedge)}
     config = load_config(
-        path, {"agent": agent, "failover": failover, "sound": sound or {}, "telemetry": telemetry or {}}
+        path,
+        {
+            "agent": agent,
+            "failover": failover,
+            "sound": sound or {},
+            "telemetry": telemetry or {},
+            "room": room or {},
+        },
     )
     if hedge is not None and not config.failover.standby:
         raise InputError(f"--hedge {hedge} needs an LLM to ask: give --standby PROVIDER/MODEL")

@@ -1,5 +1,6 @@
 """`web`: a conversation through a page in the browser."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -18,6 +19,9 @@ def web(
         str | None, typer.Option(envvar="QUICKTURN_WEB_TOKEN", help="A secret that the page's address must hold.")
     ] = None,
     sessions: Annotated[int, typer.Option(min=1, max=64, help="Conversations at a time.")] = 2,
+    record: Annotated[
+        Path | None, typer.Option(help="Keep each conversation in a folder in here: two-track WAV, trace, labels.")
+    ] = None,
     trace: Trace = None,
     config: ConfigFile = None,
 ) -> None:
@@ -26,4 +30,5 @@ def web(
     from agent.web.serve import Serving, serve
 
     settings = read_config(config, mode=mode, stt=stt, tts=tts)
-    run(serve(Serving(settings, offered_llms(settings, llm), Doors(host, token), port, sessions, trace), stdout()))
+    doors = Doors(host, token)
+    run(serve(Serving(settings, offered_llms(settings, llm), doors, port, sessions, trace, record), stdout()))

@@ -2,11 +2,11 @@
 names its units.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Any, Self
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, start_http_server
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
 
 from pipelines.errors import InputError
 
@@ -21,7 +21,7 @@ class TurnMetrics:
     """
 
     def __init__(self, host: str, port: int) -> None:
-        registry = CollectorRegistry()
+        self._registry = registry = CollectorRegistry()
         self._turns = Counter("quickturn_turns", "Turns by outcome.", (*_WHO, "outcome"), registry=registry)
         self._latency = Histogram(
             "quickturn_turn_latency_seconds",
@@ -58,6 +58,10 @@ class TurnMetrics:
         except (OSError, OverflowError) as error:
             raise InputError(f"metrics port {port} on {host} cannot be opened: {error}; give a free one") from None
         self.url = f"http://{host}:{self._server.server_port}/metrics"
+
+    def gauge(self, name: str, meaning: str, read: Callable[[], float]) -> None:
+        """Show one number more; `read` is called at each scrape, on another thread."""
+        Gauge(name, meaning, registry=self._registry).set_function(read)
 
     def turn(self, index: int, document: Mapping[str, Any]) -> None:
         """Count a turn."""

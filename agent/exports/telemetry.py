@@ -5,9 +5,10 @@ Nothing of what was said leaves the machine by either: transcripts and answers a
 
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from itertools import count
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
@@ -33,6 +34,21 @@ class TurnSink(Protocol):
     def turn(self, index: int, document: dict[str, Any]) -> None:
         """Take the turn's document; it must return at once."""
         ...
+
+
+class Numbered:
+    """Turns of several conversations in one sequence, numbered as they finish."""
+
+    def __init__(self, sinks: Sequence[TurnSink]) -> None:
+        self._sinks = sinks
+        self._numbers = count()
+
+    def turn(self, index: int, document: dict[str, Any]) -> None:
+        """See TurnSink; `index` is of that conversation alone."""
+        del index
+        number = next(self._numbers)
+        for sink in self._sinks:
+            sink.turn(number, document)
 
 
 @dataclass(frozen=True, slots=True)

@@ -116,6 +116,8 @@ class BrowserOutput:
         end = min(end, self._chunked)
         if not self._heard <= first < end:
             return  # samples are played in order, once, and not before they were sent
+        if abs(at_s - self._clock()) > _LARGEST_SHIFT_S:
+            return  # else the answer would not be over before that time has come
         pcm = self._take_sent(first, end)
         follows, self._heard = first == self._heard and abs(at_s - self._heard_until_s) < _GAP_S, end
         self._heard_until_s = at_s + (end - first) / SAMPLE_RATE_HZ
@@ -127,7 +129,7 @@ class BrowserOutput:
     def _correct(self, first: int, at_s: float) -> None:
         expected_s = self._sounds_s(first)
         error_s = at_s - expected_s
-        if not _TOLERANCE_S < abs(error_s) < _LARGEST_SHIFT_S:
+        if abs(error_s) <= _TOLERANCE_S:
             return
         self._anchor = (first, at_s)
         if first == self._guessed:

@@ -10,6 +10,7 @@ from rich.console import Console
 from agent.config import Config
 from agent.exports.telemetry import open_telemetry
 from agent.llm_sim import until_told_to_stop
+from agent.output_folder import make_folder
 from agent.rig import open_rig
 from agent.trace_file import TraceFile, session_line
 from agent.web.doors import Doors, is_loopback
@@ -30,6 +31,7 @@ class Serving:
     port: int
     sessions: int
     trace: Path | None = None
+    record: Path | None = None
 
 
 def slider_speeds() -> list[str]:
@@ -41,6 +43,8 @@ def slider_speeds() -> list[str]:
 async def serve(wanted: Serving, console: Console) -> None:
     """Serve until told to stop. Raises InputError, and ServiceError where a model cannot be reached."""
     wanted.doors.check_setting()
+    if wanted.record is not None:
+        make_folder(wanted.record, "--record")  # refused now, and not when the first page comes
     async with AsyncExitStack() as stack:
         rig = await stack.enter_async_context(open_rig(wanted.config, wanted.llms, live=True))
         telemetry = stack.enter_context(open_telemetry(wanted.config.telemetry))
@@ -48,7 +52,7 @@ async def serve(wanted: Serving, console: Console) -> None:
         for note in (*rig.notes, *telemetry.notes):
             console.print(note, style="dim", markup=False)
         offer = Offer(wanted.llms, slider_speeds(), wanted.llms[0], wanted.config.agent.mode)
-        server = Server(rig, offer, wanted.doors, wanted.sessions, [*traces, *telemetry.sinks])
+        server = Server(rig, offer, wanted.doors, wanted.sessions, [*traces, *telemetry.sinks], wanted.record)
         port = await stack.enter_async_context(listening(server.app(), wanted.doors.host, wanted.port))
         _introduce(wanted.doors, port, console)
         await until_told_to_stop()

@@ -19,14 +19,15 @@ from typing import Any
 
 from aiohttp import web
 
-from agent.exports.telemetry import TurnSink
+from agent.exports.telemetry import Numbered, TurnSink
+from agent.live_fixture import write_fixture
 from agent.report.stages import MODE_MEANINGS, llm_label
 from agent.rig import Rig
+from agent.tape import Tape
 from agent.trace_file import session_line
 from agent.web.doors import Doors
-from agent.web.messages import GOING_AWAY, TRY_LATER
+from agent.web.messages import GOING_AWAY, OUR_FAULT, TRY_LATER
 from agent.web.picture import STAGE_WORDS
-from agent.web.recording import Recording
 from agent.web.session import Offer, WebSession
 from pipelines.errors import InputError
 
@@ -45,28 +46,28 @@ _HEADERS = {
 }
 
 
-class _Numbered:
-    """Turns of all sessions in one trace, numbered as they finish."""
-
-    def __init__(self, sinks: Sequence[TurnSink]) -> None:
-        self._sinks = sinks
-        self._numbers = count()
-
-    def turn(self, index: int, document: dict[str, Any]) -> None:
-        number = next(self._numbers)
-        for sink in self._sinks:
-            sink.turn(number, document)
-
-
 class Server:
-    """Serves the page over an open rig; `limit` is how many conversations there may be at once."""
+    """Serves the page over an open rig; `limit` is how many conversations there may be at once.
 
-    def __init__(self, rig: Rig, offer: Offer, doors: Doors, limit: int, sinks: Sequence[TurnSink] = ()) -> None:
+    With `record`, each conversation is kept in a folder of its own in there.
+    """
+
+    def __init__(
+        self,
+        rig: Rig,
+        offer: Offer,
+        doors: Doors,
+        limit: int,
+        sinks: Sequence[TurnSink] = (),
+        record: Path | None = None,
+    ) -> None:
         self._rig = rig
         self._offer = offer
         self._doors = doors
         self._limit = limit
-        self._sinks = (_Numbered(sinks),)
+        self._sinks = (Numbered(sinks),)
+        self._record = record
+        self._recorded = count(1)
         self._started = session_line(rig)
         self.sessions: dict[str, WebSession] = {}
 
@@ -122,14 +123,27 @@ class Server:
             text = f"{self._limit} conversations are going on, and this server takes no more; try again later"
             await socket.close(code=TRY_LATER, message=text.encode())
             return socket
+        try:
+            await self._hold(socket)
+        except InputError as error:
+            log.error("a conversation is not recorded: %s", error)
+            await socket.close(code=OUR_FAULT, message=b"the server cannot record; its log says why")
+        return socket
+
+    async def _hold(self, socket: web.WebSocketResponse) -> None:
+        """One conversation, from its place to its recording. Raises InputError where that cannot be written."""
+        folder = None
+        if self._record is not None:
+            folder = self._record / f"{datetime.now():%Y%m%d-%H%M%S}-{next(self._recorded)}"
         name = secrets.token_urlsafe(16)
-        with Recording() as recording:
-            self.sessions[name] = session = WebSession(self._rig, self._offer, socket, self._sinks, recording)
+        with Tape(folder) as tape:
+            self.sessions[name] = session = WebSession(self._rig, self._offer, socket, self._sinks, tape)
             try:
                 await session.run(name)
             finally:
                 del self.sessions[name]
-        return socket
+        if folder is not None:
+            await asyncio.to_thread(write_fixture, folder, self._started, session.conversation.turns)
 
     async def _has_place(self) -> bool:
         """A page that is loaded anew comes back before its old conversation is quite over."""
@@ -158,7 +172,7 @@ class Server:
         return web.Response(text=text, content_type="application/x-ndjson", headers=_attachment("jsonl"))
 
     async def _wav(self, request: web.Request) -> web.StreamResponse:
-        size, blocks = self._session(request).recording.wav()
+        size, blocks = self._session(request).tape.wav()
         response = web.StreamResponse(headers={**_HEADERS, **_attachment("wav"), "Content-Type": "audio/wav"})
         response.content_length = size
         await response.prepare(request)

@@ -19,12 +19,12 @@ from aiohttp import WSMsgType, web
 from agent.conversation import Conversation, Document
 from agent.exports.telemetry import TurnSink
 from agent.rig import Rig
+from agent.tape import Tape
 from agent.web import picture
 from agent.web.allowance import Allowance
 from agent.web.messages import OUR_FAULT, POLICY, Played, Pong, SessionOverError, Switch, audio, parse
 from agent.web.output import BrowserOutput
 from agent.web.page_clock import PageClock
-from agent.web.recording import Recording
 from pipelines.errors import InputError, QuickturnError
 from pipelines.events import SAMPLE_RATE_HZ, AudioFrame, Pcm
 from pipelines.session import SessionEvent
@@ -61,12 +61,12 @@ class WebSession:
     """One conversation over `socket`; use `run`."""
 
     def __init__(
-        self, rig: Rig, offer: Offer, socket: web.WebSocketResponse, sinks: Sequence[TurnSink], recording: Recording
+        self, rig: Rig, offer: Offer, socket: web.WebSocketResponse, sinks: Sequence[TurnSink], tape: Tape
     ) -> None:
         self._rig = rig
         self._offer = offer
         self._socket = socket
-        self.recording = recording
+        self.tape = tape
         self._clock = PageClock(rig.clock)
         self._outbox: Queue[bytes | dict[str, object]] = Queue(_OUTBOX_BOUND)
         self._over: asyncio.Future[SessionOverError | None] = asyncio.get_running_loop().create_future()
@@ -76,7 +76,6 @@ class WebSession:
         self._wanted: dict[str, str] = {}
         self._switch_wanted = asyncio.Event()
         self._captured = 0
-        self._recorded_to = 0
         self._audio_allowance = Allowance(_REAL_TIME * SAMPLE_RATE_HZ, _AUDIO_BURST_S * SAMPLE_RATE_HZ, rig.clock)
         self._text_allowance = Allowance(_TEXTS_PER_S, _TEXTS_BURST, rig.clock)
 
@@ -161,7 +160,7 @@ class WebSession:
     async def _hear(self, pcm: Pcm) -> None:
         if not self._audio_allowance.take(len(pcm)):
             raise SessionOverError(POLICY, f"more audio than {_REAL_TIME:g} times real time")
-        self.recording.user(pcm)
+        self.tape.user(pcm)
         frame = AudioFrame(pcm, self._captured)
         self._captured = frame.end_samples
         await self._frames_in.send(frame)
@@ -220,6 +219,4 @@ class WebSession:
             turn.answer.reply.playout.delay(from_s, by_s)
 
     def _played(self, at_s: float, pcm: Pcm, follows: bool) -> None:
-        at = self._recorded_to if follows else self.conversation.media.samples(at_s)
-        self._recorded_to = at + len(pcm)
-        self.recording.agent(at, pcm)
+        self.tape.agent(pcm, None if follows else self.conversation.media.samples(at_s))

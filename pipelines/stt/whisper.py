@@ -8,6 +8,7 @@ filters, `encode` and `generate` here. With a window of 30 s the text is the sto
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
+from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +20,14 @@ from pipelines.stt.guards import Guards
 from pipelines.stt.mel import HOP, Frames, encoder_input, log_mel
 
 FIT = 0.0
-"""The window that fits: as long as the audio and `_PAD_S` more."""
+"""The window that fits: as long as the audio and `_PAD_S` more, in steps of 0.2 s."""
 
 _PAD_S = 1.0
 _RETRY_PAD_S = 3.0
 _FRAMES_PER_S = SAMPLE_RATE_HZ // HOP
 _SAMPLES_PER_STEP = 2 * HOP  # the encoder halves the frame rate
 _MAX_WINDOW_S = 30.0
+_WINDOW_STEP = 20  # frames: oneDNN keeps what it compiled for each of the last 1,024 shapes, 100 MB without a grid
 _TOKENS_PER_S = 25  # twice what fast speech needs: bounds the time that a runaway decode takes
 
 
@@ -86,7 +88,7 @@ class WhisperModel:
     def _generate(self, frames: Frames, pad_s: float, no_repeat: int) -> tuple[Any, list[int], float | None]:
         seconds = len(frames) / _FRAMES_PER_S
         wanted = seconds + pad_s if self.window_s == FIT else max(self.window_s, seconds)
-        total = round(min(wanted, _MAX_WINDOW_S) * _FRAMES_PER_S) // 2 * 2  # the encoder halves the frame rate
+        total = ceil(min(wanted, _MAX_WINDOW_S) * _FRAMES_PER_S / _WINDOW_STEP) * _WINDOW_STEP
         encoded = self._model.encode(encoder_input(frames[:total], total))
         limit = min(self._capacity, 10 + _TOKENS_PER_S * len(frames) // _FRAMES_PER_S)
         (result,) = self._model.model.generate(

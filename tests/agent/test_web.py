@@ -10,6 +10,7 @@ import sys
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from itertools import pairwise
+from pathlib import Path
 from typing import Any, cast
 
 import aiohttp
@@ -19,12 +20,13 @@ import soundfile
 from aiohttp import web
 
 from agent.conversation import Document
+from agent.output_folder import read_wav
+from agent.recordings import load
 from agent.rig import Rig
 from agent.web.doors import Doors
 from agent.web.messages import SessionOverError, parse
 from agent.web.output import BrowserOutput
 from agent.web.page_clock import PageClock
-from agent.web.recording import Recording
 from agent.web.serve import slider_speeds
 from agent.web.server import Server, listening
 from pipelines.errors import InputError
@@ -441,6 +443,39 @@ def test_trace_and_wav_can_be_downloaded_while_the_conversation_lasts() -> None:
     asyncio.run(main())
 
 
+def test_each_conversation_is_kept_in_a_folder_of_its_own(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with serving(quick_rig(), record=tmp_path) as (server, address):
+            for _ in range(2):
+                await ask(address)
+                await emptied(server)
+
+    asyncio.run(main())
+    folders = sorted(tmp_path.iterdir())
+    assert len(folders) == 2
+    for folder in folders:
+        (recording,) = load([folder / "user.wav"])
+        assert [label.text for label in recording.turns] == ["What time is it?"]
+        assert len((folder / "trace.jsonl").read_text().splitlines()) == 2
+        tracks = read_wav(folder / "conversation.wav")
+        assert np.flatnonzero(tracks[:, 0])[0] == 96 * 16
+        assert np.abs(tracks[:, 1]).max() > 1_000
+
+
+def test_a_recording_that_cannot_be_written_ends_that_session_with_a_reason(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def main() -> int | None:
+        async with serving(quick_rig(), record=tmp_path / "file") as (server, address), opened(address) as page:
+            code = await page.closed()
+            assert not server.sessions
+            return code
+
+    (tmp_path / "file").touch()
+    assert asyncio.run(main()) == 1011
+    assert "a conversation is not recorded: --record" in caplog.text
+
+
 def test_the_setup_offers_models_that_say_when_they_are_simulated() -> None:
     async def main() -> dict[str, Any]:
         async with serving(quick_rig()) as (_, address), aiohttp.ClientSession() as client:
@@ -588,22 +623,6 @@ def test_what_was_cleared_is_never_sent_and_what_was_played_is_kept() -> None:
         assert wire.heard[1:] == [(again_s, 1_600, False)]
 
     with_output(do)
-
-
-def test_the_recording_keeps_the_last_stretch_of_both_sides() -> None:
-    with Recording(kept_s=1.0) as recording:
-        for number in range(1, 41):  # ten seconds through a ring of six
-            recording.user(np.full(4_000, number, np.int16))
-            recording.agent(number * 4_000 - 4_000, np.full(2_000, -number, np.int16))
-        recording.agent(-5, np.full(10, 9, np.int16))
-        recording.agent(10**9, np.full(10, 9, np.int16))
-        size, blocks = recording.wav()
-        data = b"".join(blocks)
-    tracks, _ = soundfile.read(io.BytesIO(data), dtype="int16")
-    assert (size, tracks.shape) == (len(data), (16_000, 2))
-    assert tracks[::4_000, 0].tolist() == [37, 38, 39, 40]
-    assert tracks[1_000::4_000, 1].tolist() == [-37, -38, -39, -40]
-    assert not tracks[3_000::4_000, 1].any()
 
 
 def test_the_fastest_ping_tells_the_pages_clock() -> None:

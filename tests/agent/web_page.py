@@ -7,6 +7,7 @@ import asyncio
 import struct
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -28,11 +29,11 @@ _TICK_S = 0.05
 
 @asynccontextmanager
 async def serving(
-    rig: Rig, *, limit: int = 2, token: str | None = None, sinks: Any = ()
+    rig: Rig, *, limit: int = 2, token: str | None = None, sinks: Any = (), record: Path | None = None
 ) -> AsyncIterator[tuple[Server, str]]:
     """The server and its address."""
     offer = Offer([LLM, "sim/100:200"], ["sim/120:20"], LLM, Mode.SPECULATIVE)
-    server = Server(rig, offer, Doors("127.0.0.1", token), limit, sinks)
+    server = Server(rig, offer, Doors("127.0.0.1", token), limit, sinks, record)
     async with listening(server.app(), "127.0.0.1", 0) as port:
         yield server, f"http://127.0.0.1:{port}"
 

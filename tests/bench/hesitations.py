@@ -1,17 +1,18 @@
 """How sure is the recogniser that a sentence has ended: finished sentences against hesitations after the same words.
 
-    python tests/bench/hesitations.py        (needs the Debian packages that recordings/make.py names; a minute)
+    python tests/bench/hesitations.py [--microphone]
 
 Each of 24 texts is spoken by five voices twice: as a sentence of its own, and cut out of a longer one that it begins,
 where a hesitating speaker would pause. For each threshold it prints the share of both that the recogniser takes for
 finished. It says how far `endpointing.confident_end_probability` carries beyond the shipped recordings, with which it
-shares a few texts.
+shares a few texts. With `--microphone` all of them go through what `talk` does to a microphone at 48 kHz: as it is
+shipped, and with noise suppression. It takes a minute and the Debian packages that recordings/make.py names.
 """
 
 import asyncio
 import importlib.util
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import ModuleType
@@ -19,6 +20,8 @@ from types import ModuleType
 import numpy as np
 
 from agent.engines import load_stt
+from agent.sound.echo import Cleaner, SoundSettings
+from pipelines.audio import resample
 from pipelines.events import SAMPLE_RATE_HZ, AudioFrame, Heard, Pcm
 from pipelines.stt import SpeechToText
 from pipelines.vad import VoiceActivity
@@ -26,6 +29,7 @@ from pipelines.vad import VoiceActivity
 VOICES = ("flite:slt", "flite:rms", "flite:awb", "flite:kal16", "festival:cmu_us_slt_arctic_hts")
 UNSEEN = "festival:cmu_us_slt_arctic_hts"
 THRESHOLDS = (0.5, 0.7, 0.8, 0.85, 0.9, 0.95)
+_CARD_HZ = 48_000
 TEXTS = """
 What is the weather like in Paris? | tomorrow evening?
 Explain neural networks. | to a five year old.
@@ -75,6 +79,14 @@ def speak(make: ModuleType, voice: str, line: str) -> tuple[str, Pcm, Pcm]:
     return voice, *((np.clip(cut, -1, 1) * 32_767).astype(np.int16) for cut in cuts)
 
 
+def captured(pcm: Pcm, settings: SoundSettings) -> Pcm:
+    """The same as `talk` would hear it at a card of 48 kHz, with nothing played."""
+    cleaner, block = Cleaner(settings, _CARD_HZ, _CARD_HZ), _CARD_HZ // 50
+    pcm = resample(np.pad(pcm, (SAMPLE_RATE_HZ, 0)), SAMPLE_RATE_HZ, _CARD_HZ)
+    pcm = np.pad(pcm, (0, -len(pcm) % block))
+    return np.concatenate([cleaner.clean(part, np.zeros_like(part), 0.04) for part in pcm.reshape(-1, block)])
+
+
 async def heard(pcm: Pcm) -> AsyncIterator[Heard]:
     """The signal and a silence, with the voice activity's events, faster than real time."""
     vad, before, speaking = VoiceActivity(), [], False
@@ -97,14 +109,24 @@ async def end_probability(stt: SpeechToText, pcm: Pcm) -> float:
 
 
 async def main() -> None:
-    """Synthesize, recognise, print the table."""
+    """Synthesize, then recognise and print."""
     make = synthesizers()
     lines = [line for line in TEXTS.splitlines() if line]
     with ThreadPoolExecutor() as pool:
         spoken = list(pool.map(lambda job: speak(make, *job), [(v, line) for v in VOICES for line in lines]))
     stt, _ = load_stt("embedded", live=False)
-    judged = [(voice, await end_probability(stt, a), await end_probability(stt, b)) for voice, a, b in spoken]
     print(f"{len(lines)} texts x {len(VOICES)} voices; taken for finished: finished sentences / hesitations")
+    if "--microphone" not in sys.argv:
+        await show(stt, spoken)
+        return
+    for settings in (SoundSettings(), SoundSettings(noise_suppression=True)):
+        print(f"noise suppression {'on' if settings.noise_suppression else 'off'}")
+        await show(stt, [(voice, captured(a, settings), captured(b, settings)) for voice, a, b in spoken])
+
+
+async def show(stt: SpeechToText, spoken: Sequence[tuple[str, Pcm, Pcm]]) -> None:
+    """Recognise and print the table."""
+    judged = [(voice, await end_probability(stt, a), await end_probability(stt, b)) for voice, a, b in spoken]
     for threshold in THRESHOLDS:
         shares = []
         for name, unseen in (("voices it learnt from", False), ("a voice it never heard", True)):

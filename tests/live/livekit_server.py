@@ -1,7 +1,8 @@
 """A LiveKit server for the tests: the one that the environment names, or one of our own on loopback.
 
 Our own is told to offer no address but 127.0.0.1, and no STUN server, so it works on a machine (or in a namespace)
-without a network. It knows nothing of agents or of what is said in its rooms.
+without a network. Its clients, WebRTC, do not count the loopback as an interface: one other must be up, a dummy or veth
+without a route will do. It knows nothing of agents or of what is said in its rooms.
 """
 
 import os

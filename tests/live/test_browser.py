@@ -24,6 +24,9 @@ import soundfile
 
 from agent.resources import shipped
 from pipelines.audio import level_dbfs
+from pipelines.stt.wer import word_error_rate
+from tests.bench.barge_in import voiced_onset_samples
+from tests.live.transcribed import transcribed
 
 playwright = pytest.importorskip("playwright.sync_api", reason="pip install playwright (the package alone)")
 
@@ -178,6 +181,7 @@ def test_a_turn_is_heard_answered_and_drawn(address: str, tmp_path: Path, compla
     assert (answer_at - turn["speech_samples"][1]) / 16 == pytest.approx(turn["turn_latency_ms"], abs=15)
     assert level_dbfs(got.agent[answer_at : answer_at + RATE_HZ]) > -35
     assert turn["heard"] == turn["reply"]
+    assert word_error_rate(turn["reply"], transcribed(got.agent, tmp_path)) <= 0.4
     assert complaints == []
 
 
@@ -245,7 +249,7 @@ def test_speaking_over_the_agent_silences_the_page(address: str, tmp_path: Path,
     assert first["reply"].startswith(first["heard"])
     assert 0 < len(first["heard"]) < len(first["reply"])
     answered = first["speech_samples"][1] + RATE_HZ
-    voiced_at = answered + np.flatnonzero(np.abs(got.user[answered:]) > 1_000)[0]
+    voiced_at = answered + voiced_onset_samples(got.user[answered : second["speech_samples"][1]])
     silent_at = loud(got.agent[: second["speech_samples"][1]])[-1]
     print(f"silent {(silent_at - voiced_at) / 16:.0f} ms after the voiced onset")
     assert 0 < silent_at - voiced_at < 0.3 * RATE_HZ

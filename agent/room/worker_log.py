@@ -1,0 +1,50 @@
+"""What LiveKit's libraries log, made fit for people: tokens struck out, a lost connection told instead of logged."""
+
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from agent.room.access import without_tokens
+
+_LOST = "failed to connect to livekit, retrying"
+_BLOCKED = "event loop blocked"  # of threads that only wait for a room; ours is measured by `admission`
+
+
+class _WithoutTokens(logging.Filter):
+    def filter(self, record: logging.LogRecord) -> bool:
+        record.msg, record.args = without_tokens(record.getMessage()), ()
+        return True
+
+
+class _LostCalls(logging.Filter):
+    def __init__(self, on_lost: Callable[[], None]) -> None:
+        super().__init__()
+        self._on_lost = on_lost
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        said = record.getMessage()
+        if _LOST not in said:
+            return _BLOCKED not in said
+        self._on_lost()  # AgentServer has no event for it
+        return False
+
+
+@contextmanager
+def connection_lost_calls(on_lost: Callable[[], None]) -> Iterator[None]:
+    """Within the block, a worker's lost connection is not logged, but `on_lost` called for each attempt that failed."""
+    logger, calls = logging.getLogger("livekit.agents"), _LostCalls(on_lost)
+    logger.addFilter(calls)
+    try:
+        yield
+    finally:
+        logger.removeFilter(calls)
+
+
+def quieten() -> None:
+    """Let only the worker's own warnings through, unless everything is wanted (--verbose). Tokens never."""
+    for handler in logging.getLogger().handlers:
+        handler.addFilter(_WithoutTokens())
+    if logging.getLogger().level > logging.INFO:
+        # WebRTC's errors come back as exceptions, and are told there.
+        logging.getLogger("livekit").setLevel(logging.CRITICAL)
+        logging.getLogger("livekit.agents").setLevel(logging.WARNING)
