@@ -78,12 +78,14 @@ class RoomSession:
     async def run(self, seat: Seat) -> Ending:
         """Stay until the room ends, nobody is left, or `leave`. Raises InputError and ServiceError at the door."""
         async with self._presence.inside(seat, auto_subscribe=False), TaskGroup() as tasks:
-            with self._output.running() as source:
-                return await self._stay(tasks, await self._publish(source))
+            return await self._stay(tasks, await self._publish())
 
     async def _stay(self, tasks: TaskGroup, voice: rtc.LocalTrackPublication) -> Ending:
         desk = Desk(self._room.local_participant, self._llms)
-        serving = tasks.create_task(desk.run(), name="desk")
+        serving = [
+            tasks.create_task(self._output.run(), name="playout"),
+            tasks.create_task(desk.run(), name="desk"),
+        ]
         self.ready.set()
         try:
             while (ending := self._presence.ending(busy=self._answer_under_way())) is None:
@@ -91,14 +93,13 @@ class RoomSession:
                 await self._presence.wait()
             await asyncio.sleep(_FLIGHT_S if ending in (Ending.LEFT, Ending.REPLACED) else 0.0)
         finally:
-            for part in (serving, self._conversing):
-                if part is not None:
-                    part.cancel()
+            for part in [*serving, *([self._conversing] if self._conversing else [])]:
+                part.cancel()
             await self._ear.close()
         return ending
 
-    async def _publish(self, source: rtc.AudioSource) -> rtc.LocalTrackPublication:
-        track = rtc.LocalAudioTrack.create_audio_track("agent", source)
+    async def _publish(self) -> rtc.LocalTrackPublication:
+        track = rtc.LocalAudioTrack.create_audio_track("agent", self._output.source)
         options = rtc.TrackPublishOptions(source=rtc.TrackSource.SOURCE_MICROPHONE)
         return await self._room.local_participant.publish_track(track, options)
 

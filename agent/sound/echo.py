@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from agent.sound.decimator import Decimator
+from agent.downsampler import Downsampler
 from agent.sound.echo_path import EchoPath
-from pipelines.events import SAMPLE_RATE_HZ, Pcm
+from pipelines.events import Pcm
 
 if TYPE_CHECKING:
     from livekit import rtc
@@ -48,7 +48,7 @@ class Cleaner:
         self._path = EchoPath()
         self._canceller = _processor(settings, echo_cancellation=True) if settings.echo_cancellation else None
         self._plain = _processor(settings, echo_cancellation=False)
-        self._decimator = None if rate_hz == SAMPLE_RATE_HZ else Decimator()
+        self._downsampler = Downsampler(rate_hz)
 
     @property
     def path(self) -> EchoPath:
@@ -73,8 +73,7 @@ class Cleaner:
                 self._canceller.process_stream(cancelled)
             frame = plain if self._canceller is None or self._path.is_absent else cancelled
             cleaned.append(np.frombuffer(bytes(frame.data), np.int16))
-        samples = np.concatenate(cleaned)
-        return samples if self._decimator is None else self._decimator.push(samples)
+        return self._downsampler.push(np.concatenate(cleaned))
 
     def _frames(self, pcm: Pcm, rate_hz: int) -> "list[rtc.AudioFrame]":
         size = rate_hz // _BLOCKS_PER_S

@@ -9,7 +9,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from agent.block_queue import BlockQueue
+from agent.sound.block_queue import BlockQueue
 from agent.sound.devices import Device, portaudio
 from pipelines.events import Clock, Pcm
 

@@ -12,7 +12,6 @@ from livekit.agents import APIConnectOptions, APIError, stt, tts
 
 from agent import plugins
 from agent.plugins.captions import Captions, from_media_start
-from agent.plugins.downsample import Downsampler
 from agent.plugins.playout_tap import PlayoutTap, Tapped
 from pipelines.errors import InputError, StageError
 from pipelines.events import SAMPLE_RATE_HZ, AudioFrame, Pcm, Transcript
@@ -242,19 +241,6 @@ def test_audio_of_any_rate_is_recognised_without_a_wait(rate_hz: int, channels: 
     assert told.ms(FINAL)[0] <= END_MS + 200 + 20
     samples = sum(len(heard.pcm) for heard in engine.heard[0] if isinstance(heard, AudioFrame))
     assert samples >= len(SPEECH)
-
-
-@pytest.mark.parametrize("rate_hz", [22_050, 24_000, 32_000, 44_100, 48_000])
-@pytest.mark.parametrize(("tone_hz", "least_db", "most_db"), [(300, -0.1, 0.1), (5_000, -0.6, 0.1), (10_000, -99, -55)])
-def test_the_downsampler_keeps_speech_and_drops_what_would_be_mirrored_into_it(
-    rate_hz: int, tone_hz: int, least_db: float, most_db: float
-) -> None:
-    downsampler, frame = Downsampler(rate_hz), rate_hz // 100
-    tone = (np.sin(np.arange(rate_hz) * 2 * np.pi * tone_hz / rate_hz) * 10_000).astype(np.int16)
-    pieces = [downsampler.push(tone[start : start + frame]) for start in range(0, len(tone), frame)]
-    out = np.concatenate(pieces)[1_600:].astype(np.float64)
-    assert least_db <= 10 * np.log10(np.mean(out**2) / (10_000**2 / 2) + 1e-12) <= most_db
-    assert SAMPLE_RATE_HZ - sum(map(len, pieces)) < 16  # under a millisecond is held back
 
 
 def test_two_streams_of_one_object_are_heard_at_once() -> None:

@@ -10,7 +10,6 @@ import pytest
 
 from agent.sound import speaker as speaker_module
 from agent.sound.capture import Ring
-from agent.sound.decimator import Decimator
 from agent.sound.devices import Device
 from agent.sound.echo import Cleaner, SoundSettings
 from agent.sound.echo_path import EchoPath
@@ -89,31 +88,6 @@ def test_audio_at_48_khz_comes_out_at_16_khz_without_a_gap() -> None:
     block = np.zeros(960, np.int16)
     samples = sum(len(cleaner.clean(block, block, 0.05)) for _ in range(100))
     assert samples == 2 * RATE
-
-
-def decimated(hz: float, *, blocks: int = 50) -> Pcm:
-    """A second of a tone at 48 kHz and -10 dB, in blocks of 20 ms."""
-    tone = (np.sin(np.arange(48_000) * 2 * np.pi * hz / 48_000) * 10_362).astype(np.int16)
-    decimator = Decimator()
-    return np.concatenate([decimator.push(block) for block in np.split(tone, blocks)])
-
-
-@pytest.mark.parametrize("hz", [100, 1_000, 6_000, 7_000])
-def test_what_speech_holds_passes_unchanged_and_in_any_blocks(hz: float) -> None:
-    assert level_dbfs(decimated(hz)[100:]) == pytest.approx(-13, abs=0.1)
-    assert np.array_equal(decimated(hz), decimated(hz, blocks=100))
-
-
-@pytest.mark.parametrize("hz", [9_000, 12_000, 15_000, 23_000])
-def test_what_16_khz_cannot_hold_is_not_folded_into_it(hz: float) -> None:
-    assert level_dbfs(decimated(hz)[100:]) < -13 - 55
-
-
-def test_a_click_comes_out_a_millisecond_later() -> None:
-    click = np.zeros(960, np.int16)
-    click[300] = 30_000
-    out = Decimator().push(click)
-    assert int(np.abs(out).argmax()) / 16 - 300 / 48 == pytest.approx(1, abs=0.1)
 
 
 def test_a_block_that_is_no_whole_10_ms_is_refused() -> None:

@@ -18,6 +18,7 @@ from tests.live.livekit_server import LiveKitServer
 KIND = "question_short"
 _ANSWER_S = 8.0  # one that takes longer to begin is none
 _WHOLE_S = 30.0
+_SETTLE_S = 3.0  # the jitter buffers find their size
 _PAUSE_S = (0.3, 1.3)  # of the caller, before the next question
 
 
@@ -40,6 +41,7 @@ async def call(server: LiveKitServer, room: str, asked: Sequence[Recording], see
     answers = []
     async with joined(server, room, f"caller-{seed}") as caller:
         await caller.until(lambda: caller.agent and caller.agent in caller.tracks and caller.states(), 30, "an agent")
+        await asyncio.sleep(_SETTLE_S)
         for one in asked:
             await asyncio.sleep(chance.uniform(*_PAUSE_S))
             answers.append(await _ask(caller, one))

@@ -86,14 +86,18 @@ class OwnServer(LiveKitServer):
     """A server process; its log is appended to `log` over all its lives. Rooms do not outlive it."""
 
     def __init__(self, folder: Path) -> None:
+        self._process: subprocess.Popen[bytes] | None = None
+        self._folder = folder
+        self._choose_ports()
+
+    def _choose_ports(self) -> None:
         with ExitStack() as held:
             http, tcp, udp = (held.enter_context(_free(kind)) for kind in ("tcp", "tcp", "udp"))
             ports = {"http": http.getsockname()[1], "tcp": tcp.getsockname()[1], "udp": udp.getsockname()[1]}
         # 64 characters: PyJWT warns of secrets of fewer than 32 bytes, such as the "secret" of --dev.
         super().__init__(f"ws://127.0.0.1:{ports['http']}", "tests", secrets.token_hex(32))
-        self.log = folder / "livekit-server.log"
+        self.log = self._folder / f"livekit-server-{ports['http']}.log"
         self._config = _CONFIG.format(key=self.api_key, secret=self.api_secret, **ports)
-        self._process: subprocess.Popen[bytes] | None = None
 
     @property
     def pid(self) -> int:
@@ -112,6 +116,16 @@ class OwnServer(LiveKitServer):
             assert self._process.poll() is None, f"{PROGRAM} ended: {self.log.read_text()[-2_000:]}"
             assert time.monotonic() < deadline, f"{PROGRAM} does not answer: {self.log.read_text()[-2_000:]}"
             time.sleep(0.02)
+
+    def has_started(self) -> bool:
+        """Start it; False where another process has one of its ports."""
+        try:
+            self.start()
+        except AssertionError:
+            if "address already in use" not in self.log.read_text():
+                raise
+            return False
+        return True
 
     def stop(self, with_signal: signal.Signals = signal.SIGTERM) -> None:
         """Returns when it has ended. SIGTERM tells its clients; SIGKILL lets them find out."""
@@ -150,8 +164,10 @@ def livekit_server(folder: Path) -> Iterator[LiveKitServer]:
     if shutil.which(PROGRAM) is None:
         pytest.skip(HOW_TO_GET_ONE)
     server = OwnServer(folder)
-    try:
+    if not server.has_started():  # somebody took one of its ports in between
+        server = OwnServer(folder)
         server.start()
+    try:
         yield server
     finally:
         server.stop()

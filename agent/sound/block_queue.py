@@ -1,8 +1,7 @@
-"""Speech that is waiting to be played, taken block by block by what plays it: a sound card's callback, a room's pacer.
+"""Speech that is waiting to be played, taken block by block by a sound card's thread.
 
-The taker and the one who queues may be different threads: pausing and clearing set plain values that the next block
-finds. A voice that stops within a sample clicks, so it dies away and comes back over a few milliseconds. It knows no
-device and no clock.
+The one who queues is another thread: pausing and clearing set plain values that the next block finds. A voice that
+stops within a sample clicks, so it dies away and comes back over a few milliseconds. It knows no device and no clock.
 """
 
 from collections import deque
