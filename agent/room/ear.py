@@ -15,8 +15,8 @@ from agent.downsampler import Downsampler
 from pipelines.events import SAMPLE_RATE_HZ, AudioFrame, Clock, Pcm
 
 _RATE_HZ = 48_000
-_FRAME_MS = 10  # larger ones only wait to be full
-_BOUND = 200  # two seconds of frames: the ear is never that late, and older speech is no use to anybody
+_FRAME_MS = 20  # smaller ones are 7 ms quicker, and each is an event that wakes every room of the process
+_BOUND = 100  # two seconds of frames: the ear is never that late, and older speech is no use to anybody
 _PATIENCE_S = 0.1  # WebRTC conceals shorter gaps itself
 _SILENCE = np.zeros(SAMPLE_RATE_HZ * _FRAME_MS // 1_000, np.int16)
 

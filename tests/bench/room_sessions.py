@@ -58,6 +58,13 @@ def measure(server: LiveKitServer, agent: Agent, rooms: int, each: int) -> tuple
     return asked, (sum(worker.cpu_times()[:2]) - began_cpu_s) / (time.monotonic() - began_s)
 
 
+def traced(agent: Agent, rooms: int) -> str:
+    """What the worker itself says of these rooms: without the network, and without what delays the callers."""
+    turns = [turn for turn in agent.turns() if turn["room"].startswith(f"sessions-{rooms}-")]
+    p50, p95 = np.percentile([turn["turn_latency_ms"] for turn in turns if turn["turn_latency_ms"]], [50, 95])
+    return f"traced p50 {p50:.0f}, p95 {p95:.0f} ms"
+
+
 def hold(agent: Agent, cores: list[int]) -> None:
     """All threads of the worker to these cores; this process, and what it starts, to the others."""
     for thread in psutil.Process(agent.process.pid).threads():
@@ -70,6 +77,7 @@ def hold(agent: Agent, cores: list[int]) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--least", type=int, default=1)
     parser.add_argument("--most", type=int, default=8)
     parser.add_argument("--each", type=int, default=1, help="how often each caller asks all questions")
     parser.add_argument("--cores", help="such as 0,1")
@@ -81,13 +89,13 @@ def main() -> None:
             if wanted.cores:
                 hold(agent, [int(core) for core in wanted.cores.split(",")])
             single = None
-            for rooms in range(1, wanted.most + 1):
+            for rooms in range(wanted.least, wanted.most + 1):
                 asked, cpu = measure(server, agent, rooms, wanted.each * (2 if rooms == 1 else 1))
                 heard = [one.latency_ms for one in asked if one.latency_ms is not None]
                 p95 = float(np.percentile(heard, 95)) if heard else float("inf")
                 single = single or p95
                 over = f"p95 {p95 / single:.2f} of a single room's{'' if p95 <= BAR * single else ': too late'}"
-                print(f"{rooms:2} rooms  {figures(asked)}  {over}, {cpu:.2f} cores", flush=True)
+                print(f"{rooms:2} rooms  {figures(asked)}  {over}, {cpu:.2f} cores; {traced(agent, rooms)}", flush=True)
 
 
 if __name__ == "__main__":
