@@ -60,11 +60,14 @@ class Ear:
     async def _fill_silence(self) -> None:
         """A timer for each frame would cost more than hearing it, so one task looks now and then."""
         self._last_s = self._clock()
+        rest_s = 0.0  # of a frame
         while True:
             await asyncio.sleep(_PATIENCE_S / 2)
             missing_s = self._clock() - self._last_s
             if missing_s > _PATIENCE_S and self._queue.empty():
-                for _ in range(min(_BOUND, round(missing_s * 1_000 / _FRAME_MS))):
+                frames = int((missing_s + rest_s) * 1_000 / _FRAME_MS)
+                rest_s += missing_s - frames * _FRAME_MS / 1_000
+                for _ in range(min(_BOUND, frames)):
                     self._queue.put_nowait(_SILENCE)
 
     async def _pull(self, track: rtc.Track) -> None:
