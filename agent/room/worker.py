@@ -87,6 +87,7 @@ class Worker:
             # with fewer, rooms that come at the same moment are refused.
             num_idle_processes=min(settings.sessions, _IDLE_THREADS),
             max_retry=_EVER,
+            host="" if self._post.health_port else "0.0.0.0",  # "" has two: IPv6's free port is not IPv4's
             port=self._post.health_port,
         )
         server.rtc_session(self._job, agent_name=self._post.agent_name, on_request=self._requested)
