@@ -36,9 +36,9 @@ class Downsampler:
         if len(samples) < len(self._low_pass):
             self._before = samples
             return samples[:0]
-        windows = np.lib.stride_tricks.sliding_window_view(samples, len(self._low_pass))[:: self._step]
-        self._before = samples[len(windows) * self._step :]
-        filtered = np.rint(windows @ self._low_pass).clip(-32_768, 32_767).astype(np.int16)
+        exact = np.convolve(samples, self._low_pass, "valid")[:: self._step]
+        self._before = samples[len(exact) * self._step :]
+        filtered = np.rint(exact).clip(-32_768, 32_767).astype(np.int16)
         if self._resampler is None:
             return filtered
         frames = self._resampler.push(bytearray(filtered.tobytes()))

@@ -140,6 +140,19 @@ class _OpenUtterance:
         return transcript if transcript.audio_end_samples >= stopped.at_samples else None
 
 
+async def _each(heard: MemoryObjectReceiveStream[Heard]) -> AsyncIterator[Heard]:
+    """All that waits at once. anyio hands over one item in a round of the event loop: where rounds take longer than
+    frames, its reader would fall behind for good.
+    """
+    with suppress(anyio.EndOfStream):
+        while True:
+            try:
+                event = heard.receive_nowait()
+            except anyio.WouldBlock:
+                event = await heard.receive()
+            yield event
+
+
 class Listener:
     """Listens to one input for the length of a conversation.
 
@@ -260,7 +273,7 @@ class Listener:
 
     async def _transcribe(self, opened: _OpenUtterance, recognisers: TaskGroup) -> None:
         try:
-            async with opened.heard, aclosing(self._stt.transcribe(opened.heard)) as transcripts:
+            async with opened.heard, aclosing(self._stt.transcribe(_each(opened.heard))) as transcripts:
                 async for transcript in transcripts:
                     opened.transcript = transcript
                     opened.utterance.tell(transcript)

@@ -9,6 +9,7 @@ caller's device add is not known here.
 
 import asyncio
 from collections import deque
+from contextlib import suppress
 
 import numpy as np
 from livekit import rtc
@@ -16,7 +17,7 @@ from livekit import rtc
 from pipelines.events import Clock, Pcm
 
 _RATE_HZ = 48_000  # what Opus runs at: WebRTC resamples nothing
-_BLOCK = _RATE_HZ // 50
+_BLOCK = _RATE_HZ // 10  # a push takes a lock that WebRTC's threads take for every frame they bring
 _STEP = _RATE_HZ // 100  # WebRTC sends whole ones, and keeps the rest for later
 _AHEAD_S = 0.2  # longer than this process ever stalls
 _QUEUE_MS = 400  # so a push never has to wait
@@ -60,16 +61,21 @@ class RoomOutput:
             if self._rest:
                 await self._push(np.zeros(_STEP - self._rest, np.int16))
             self._dry = True
-            await self._wake.wait()
-            self._wake.clear()
-        elif self.source.queued_duration > _AHEAD_S:
-            await asyncio.sleep(_TICK_S)
+            await self._woken(None)
+        elif (early_s := self.source.queued_duration - _AHEAD_S) > 0:
+            await self._woken(early_s)
         else:
             self.underruns += not self._dry and not self.source.queued_duration
             self._dry = False
             block = self._samples(self._pushed, _BLOCK)
             self._pushed += len(block)
             await self._push(block)
+
+    async def _woken(self, timeout_s: float | None) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(timeout_s):
+                await self._wake.wait()
+        self._wake.clear()
 
     async def play(self, pcm: Pcm) -> float:
         """See AudioOutput."""

@@ -1,8 +1,12 @@
 """What LiveKit's libraries log, made fit for people: tokens struck out, a lost connection told instead of logged."""
 
 import logging
+import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+
+from livekit import rtc
+from livekit.rtc import _ffi_client
 
 from agent.room.access import without_tokens
 
@@ -48,3 +52,15 @@ def quieten() -> None:
         # WebRTC's errors come back as exceptions, and are told there.
         logging.getLogger("livekit").setLevel(logging.CRITICAL)
         logging.getLogger("livekit.agents").setLevel(logging.WARNING)
+        _keep_native_logs()
+
+
+def _keep_native_logs() -> None:
+    """WebRTC's library calls Python for each line of its log, trace included: thousands while a room is entered, which
+    stall all others, and a hundred a second from then on, all to be dropped there. It can be told not to, but livekit
+    has no option for it.
+    """
+    os.environ.setdefault("RUST_LOG", "off")  # it writes to stderr instead
+    with suppress(AttributeError):  # another livekit: it is slower then, and nothing else
+        library = _ffi_client.FfiClient.instance._ffi_lib
+        library.livekit_ffi_initialize(_ffi_client.ffi_event_callback, False, b"python", rtc.__version__.encode())

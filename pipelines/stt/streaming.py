@@ -57,30 +57,27 @@ class StreamingWhisper:
         """See SpeechToText. Stable text is by LocalAgreement-2, word times are from the model's cross-attention."""
         clock = self._clock or asyncio.get_running_loop().time
         turn = SpokenTurn(self._settings)
-        reading: asyncio.Task[Heard | None] | None = _read(heard)
+        news = asyncio.Event()
+        hearing = asyncio.create_task(_hear(heard, turn, news), name="stt-input")
+        hearing.add_done_callback(lambda _: news.set())
         running: _Running | None = None
         try:
-            while reading or running:
-                waits = {future for future in (reading, running and running.result) if future}
-                await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+            while running or not hearing.done():
+                await news.wait()
+                news.clear()
                 if running and running.result.done():
                     finished, running = running, None
                     yield self._transcript(turn, finished, clock)
-                if reading and reading.done():
-                    event = reading.result()
-                    if event is None:
-                        reading = None
-                        turn.end()
-                    else:
-                        reading = _read(heard)
-                        turn.hear(event)
+                if hearing.done():
+                    hearing.result()
                 if running and turn.is_stale(running.job):
                     running.result.cancel()
                     running = None
                 if not running and (job := turn.next_job()):
                     running = self._submit(job, clock)
+                    running.result.add_done_callback(lambda _: news.set())
         finally:
-            await _drop(reading, running)
+            await _drop(hearing, running)
 
     def _submit(self, job: DecodeJob, clock: Clock) -> _Running:
         work = partial(self._decoder.decode, job.pcm, job.known)
@@ -105,18 +102,17 @@ class StreamingWhisper:
         )
 
 
-def _read(heard: AsyncIterator[Heard]) -> asyncio.Task[Heard | None]:
-    async def read() -> Heard | None:
-        return await anext(heard, None)
+async def _hear(heard: AsyncIterator[Heard], turn: SpokenTurn, news: asyncio.Event) -> None:
+    async for event in heard:
+        turn.hear(event)
+        news.set()
+    turn.end()
 
-    return asyncio.create_task(read(), name="stt-input")
 
-
-async def _drop(reading: asyncio.Task[Heard | None] | None, running: _Running | None) -> None:
+async def _drop(hearing: asyncio.Task[None], running: _Running | None) -> None:
     if running:
         running.result.cancel()
-    if reading:
-        reading.cancel()
-        await asyncio.wait({reading})
-        if not reading.cancelled():
-            reading.exception()
+    hearing.cancel()
+    await asyncio.wait({hearing})
+    if not hearing.cancelled():
+        hearing.exception()

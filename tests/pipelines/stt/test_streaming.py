@@ -63,7 +63,7 @@ def streaming(script: Script, **options: Any) -> StreamingWhisper:
     return StreamingWhisper("script", script, settings=StreamingSettings(interval_ms=100, first_ms=200), **options)
 
 
-UTTERANCE = [SpeechStarted(0), *frames(0, 600), SpeechStopped(520 * MS), *frames(600, 800)]
+UTTERANCE = [SpeechStarted(0), *frames(0, 580), SpeechStopped(520 * MS), *frames(580, 800)]
 
 
 def test_partials_grow_and_the_last_transcript_is_final() -> None:
@@ -180,7 +180,7 @@ def test_with_one_thread_the_final_decode_goes_before_a_waiting_partial_of_anoth
             script.hold.set()
 
     asyncio.run(scenario())
-    assert script.decoded[:3] == [200 * MS, 500 * MS, 200 * MS]
+    assert script.decoded[:3] == [300 * MS, 500 * MS, 300 * MS]
 
 
 def test_several_turns_share_one_model() -> None:
