@@ -32,6 +32,7 @@ from pipelines.session import SessionEvent
 from pipelines.turn import Mode
 
 _REFRESH_PER_S = 8
+_KEYS_BOUND = 32  # a key held down is not pressed again and again for minutes
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +179,7 @@ class Keys:
 @asynccontextmanager
 async def read_keys() -> AsyncIterator[asyncio.Queue[str]]:
     """Keys as they are pressed, where stdin is a terminal that can be read without waiting for Enter."""
-    pressed: asyncio.Queue[str] = asyncio.Queue()
+    pressed: asyncio.Queue[str] = asyncio.Queue(_KEYS_BOUND)
     if not sys.stdin.isatty() or os.name == "nt":
         yield pressed
         return
@@ -189,7 +190,13 @@ async def read_keys() -> AsyncIterator[asyncio.Queue[str]]:
     before = termios.tcgetattr(terminal_fd)
     loop = asyncio.get_running_loop()
     tty.setcbreak(terminal_fd)
-    loop.add_reader(terminal_fd, lambda: pressed.put_nowait(os.read(terminal_fd, 1).decode(errors="ignore")))
+
+    def press() -> None:
+        key = os.read(terminal_fd, 1).decode(errors="ignore")
+        if not pressed.full():
+            pressed.put_nowait(key)
+
+    loop.add_reader(terminal_fd, press)
     try:
         yield pressed
     finally:

@@ -24,10 +24,8 @@ from agent.trace_file import TraceFile, session_line
 from pipelines.errors import ServiceError
 from pipelines.session import SessionEvent
 
-_COMES_BACK = (
-    Ending.LOST,
-    Ending.EMPTY,
-)  # LiveKit closes a room that only agents are in; the next caller makes it anew
+# LiveKit closes a room that only agents are in; the next caller makes it anew.
+_COMES_BACK = (Ending.LOST, Ending.EMPTY)
 _WAITS_S = (0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0)  # between attempts to get back into the room
 
 

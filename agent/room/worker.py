@@ -9,6 +9,7 @@ import asyncio
 import contextvars
 import errno
 import logging
+import os
 import time
 from asyncio import TaskGroup
 from collections.abc import Callable
@@ -75,6 +76,9 @@ class Worker:
 
     def _make_server(self) -> AgentServer:
         livekit, settings = self._post.livekit, self._post.settings
+        # Each thread's loop would be watched by one more thread, both woken 50 times a second: `admission` measures the
+        # only loop that matters.
+        os.environ.setdefault("LIVEKIT_AGENTS_LOOP_BLOCK_WARN_MS", "0")
         server = AgentServer(
             job_executor_type=JobExecutorType.THREAD,
             multiprocessing_context="spawn",  # none is started: only to keep it from preparing for it

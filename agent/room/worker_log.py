@@ -11,7 +11,6 @@ from livekit.rtc import _ffi_client
 from agent.room.access import without_tokens
 
 _LOST = "failed to connect to livekit, retrying"
-_BLOCKED = "event loop blocked"  # of threads that only wait for a room; ours is measured by `admission`
 
 
 class _WithoutTokens(logging.Filter):
@@ -26,9 +25,8 @@ class _LostCalls(logging.Filter):
         self._on_lost = on_lost
 
     def filter(self, record: logging.LogRecord) -> bool:
-        said = record.getMessage()
-        if _LOST not in said:
-            return _BLOCKED not in said
+        if _LOST not in record.getMessage():
+            return True
         self._on_lost()  # AgentServer has no event for it
         return False
 
