@@ -8,6 +8,7 @@ import wave
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from pipelines.stt.wer import normalise, word_error_rate
 from tests.bench.barge_in import voiced_onset_samples
 from tests.live.transcribed import transcribed
 from tests.live.virtual_card import RATE_HZ, Card, Room, missing, virtual_card
+from tests.timing import once_undisturbed
 
 pytestmark = [
     pytest.mark.live,
@@ -142,7 +144,18 @@ def latencies_ms(line: str) -> tuple[float, float]:
     return float(words[words.index("capture") + 1]), float(words[words.index("playout") + 1])
 
 
-def test_a_question_is_answered_aloud_and_as_fast_as_the_trace_says(room: Room, tmp_path: Path) -> None:
+def test_a_question_is_answered_aloud_and_as_fast_as_the_trace_says(tmp_path: Path) -> None:
+    attempts = count()
+
+    @once_undisturbed  # a card that ran dry for a moment is late by that much
+    def attempt() -> None:
+        with virtual_card(tmp_path / f"card{next(attempts)}") as card:
+            answered_as_fast_as_traced(card.room, tmp_path)
+
+    attempt()
+
+
+def answered_as_fast_as_traced(room: Room, tmp_path: Path) -> None:
     with talking(room, 11) as talk:
         room.play(shipped_wav("a_joke")).wait()
         capture_ms, playout_ms = latencies_ms(talk.line("device latency"))
