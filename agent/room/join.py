@@ -19,7 +19,7 @@ from agent.rig import Rig, open_rig
 from agent.room.access import LiveKit, Seat
 from agent.room.presence import Ending
 from agent.room.session import RoomSession
-from agent.room.worker_log import quieten
+from agent.room.worker_log import keep_native_log, quieten
 from agent.trace_file import TraceFile, session_line
 from pipelines.errors import ServiceError
 from pipelines.session import SessionEvent
@@ -54,6 +54,7 @@ async def join(wanted: Join) -> None:
         traces = [stack.enter_context(TraceFile(wanted.trace, session_line(rig)))] if wanted.trace else []
         for note in (*rig.notes, *telemetry.notes):
             _say(note)
+        keep_native_log()
         await _stay(wanted, rig, [*traces, *telemetry.sinks])
 
 

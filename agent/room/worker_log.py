@@ -50,14 +50,18 @@ def quieten() -> None:
         # WebRTC's errors come back as exceptions, and are told there.
         logging.getLogger("livekit").setLevel(logging.CRITICAL)
         logging.getLogger("livekit.agents").setLevel(logging.WARNING)
-        _keep_native_logs()
 
 
-def _keep_native_logs() -> None:
+def keep_native_log() -> None:
     """WebRTC's library calls Python for each line of its log, trace included: thousands while a room is entered, which
     stall all others, and a hundred a second from then on, all to be dropped there. It can be told not to, but livekit
     has no option for it.
+
+    It starts that library, which crashes a process that ends while the first lines are on their way: call it once all
+    that may go wrong at the start has gone right. With --verbose the log is wanted.
     """
+    if logging.getLogger().level <= logging.INFO:
+        return
     os.environ.setdefault("RUST_LOG", "off")  # it writes to stderr instead
     with suppress(AttributeError):  # another livekit: it is slower then, and nothing else
         library = _ffi_client.FfiClient.instance._ffi_lib

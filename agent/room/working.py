@@ -16,7 +16,7 @@ from agent.rig import Rig, open_rig
 from agent.room.places import Arrival, Enter, Stay
 from agent.room.session import RoomSession
 from agent.room.worker import Post, Worker
-from agent.room.worker_log import quieten
+from agent.room.worker_log import keep_native_log, quieten
 from agent.trace_file import TraceFile, session_line
 from pipelines.errors import InputError
 
@@ -62,6 +62,7 @@ async def work(wanted: Work) -> bool:
         traces = [stack.enter_context(TraceFile(wanted.trace, session_line(rig)))] if wanted.trace else []
         for note in (*rig.notes, *telemetry.notes):
             _say(note)
+        keep_native_log()
         sinks = (Numbered([*traces, *telemetry.sinks]),)
         worker = Worker(wanted.post, _enter(wanted, rig, sinks), _say)
         for sink in telemetry.sinks:
