@@ -40,7 +40,7 @@ async def knock():
 told = []
 if {quiet}:
     keep_native_log()
-    time.sleep(0.3)  # the first lines, which were on their way
+    time.sleep(1)  # the first lines, which were on their way
 asyncio.run(knock())
 print(len(told))
 """
