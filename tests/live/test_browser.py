@@ -27,7 +27,6 @@ from pipelines.audio import level_dbfs
 from pipelines.stt.wer import word_error_rate
 from tests.bench.barge_in import voiced_onset_samples
 from tests.live.transcribed import transcribed
-from tests.timing import once_undisturbed
 
 playwright = pytest.importorskip("playwright.sync_api", reason="pip install playwright (the package alone)")
 
@@ -152,7 +151,6 @@ def address() -> Iterator[str]:
         yield address
 
 
-@once_undisturbed
 def test_a_turn_is_heard_answered_and_drawn(address: str, tmp_path: Path, complaints: list[str]) -> None:
     microphone = spoken(tmp_path / "microphone.wav", recorded("coffee_shop"))
     with browser(microphone) as chromium:
