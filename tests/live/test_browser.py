@@ -12,13 +12,14 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 import pytest
 import soundfile
 
@@ -26,7 +27,9 @@ from agent.resources import shipped
 from pipelines.audio import level_dbfs
 from pipelines.stt.wer import word_error_rate
 from tests.bench.barge_in import voiced_onset_samples
+from tests.live.page_tap import tap, tapped
 from tests.live.transcribed import transcribed
+from tests.timing import once_undisturbed
 
 playwright = pytest.importorskip("playwright.sync_api", reason="pip install playwright (the package alone)")
 
@@ -145,6 +148,25 @@ def loud(track: Any) -> Any:
     return np.flatnonzero(np.abs(track) > 300)
 
 
+def understood(words: str, attempt: Callable[[], list[Kept]]) -> list[Kept]:
+    """What the first attempt kept in which each page understood its first turn as these words.
+
+    On a busy machine a browser loses parts of what its microphone gives. So a turn may be misunderstood, but not if
+    another attempt heard the same samples: those have come whole, since no two losses are alike.
+    """
+    misheard: list[tuple[Any, str]] = []
+    for _ in range(4):
+        pages = attempt()
+        turns = [(page.user[loud(page.user)[0] : loud(page.user)[-1]], page.turns[0]["transcript"]) for page in pages]
+        for sound, _ in turns:
+            whole = [transcript for other, transcript in misheard if np.array_equal(sound, other)]
+            assert not whole, f"{words!r} came whole and was understood as {whole[0]!r}"
+        if all(transcript == words for _, transcript in turns):
+            return pages
+        misheard += [turn for turn in turns if turn[1] != words]
+    raise AssertionError(f"{words!r} was understood as {[transcript for _, transcript in misheard]}")
+
+
 @pytest.fixture(scope="module")
 def address() -> Iterator[str]:
     with serving() as address:
@@ -153,30 +175,34 @@ def address() -> Iterator[str]:
 
 def test_a_turn_is_heard_answered_and_drawn(address: str, tmp_path: Path, complaints: list[str]) -> None:
     microphone = spoken(tmp_path / "microphone.wav", recorded("coffee_shop"))
-    with browser(microphone) as chromium:
-        page = opened(chromium, address, complaints, viewport={"width": 1280, "height": 900})
-        shot(page, "before")
-        page.check("#open-mic")
-        page.wait_for_selector("details.turn", timeout=60_000)
-        shot(page, "light")
-        page.emulate_media(color_scheme="dark")
-        shot(page, "dark")
-        page.set_viewport_size({"width": 390, "height": 844})
-        assert page.evaluate("document.documentElement.scrollWidth") <= 390
-        shot(page, "phone-dark")
-        page.emulate_media(color_scheme="light")
-        shot(page, "phone")
-        drawn_ms = float(page.get_attribute("details.turn", "data-latency"))
-        shown_ms = float(page.inner_text("#latency"))
-        bars = page.locator("details.turn .path .bar").count()
-        got = kept(page, tmp_path)
+    drawn: dict[str, float] = {}
+
+    def attempt() -> list[Kept]:
+        with browser(microphone) as chromium:
+            page = opened(chromium, address, complaints, viewport={"width": 1280, "height": 900})
+            shot(page, "before")
+            page.check("#open-mic")
+            page.wait_for_selector("details.turn", timeout=60_000)
+            shot(page, "light")
+            page.emulate_media(color_scheme="dark")
+            shot(page, "dark")
+            page.set_viewport_size({"width": 390, "height": 844})
+            assert page.evaluate("document.documentElement.scrollWidth") <= 390
+            shot(page, "phone-dark")
+            page.emulate_media(color_scheme="light")
+            shot(page, "phone")
+            drawn["ms"] = float(page.get_attribute("details.turn", "data-latency"))
+            drawn["shown_ms"] = float(page.inner_text("#latency"))
+            drawn["bars"] = page.locator("details.turn .path .bar").count()
+            return [kept(page, tmp_path)]
+
+    (got,) = understood("Where is the nearest coffee shop?", attempt)
     (turn,) = got.turns
     assert got.session["type"] == "session"
-    assert turn["transcript"] == "Where is the nearest coffee shop?"
     assert turn["outcome"] == "completed"
-    assert drawn_ms == pytest.approx(turn["turn_latency_ms"], abs=15)
-    assert shown_ms == pytest.approx(drawn_ms, abs=1)
-    assert bars == sum(segment["ms"] > 0 for segment in turn["critical_path"])
+    assert drawn["ms"] == pytest.approx(turn["turn_latency_ms"], abs=15)
+    assert drawn["shown_ms"] == pytest.approx(drawn["ms"], abs=1)
+    assert drawn["bars"] == sum(segment["ms"] > 0 for segment in turn["critical_path"])
     answer_at = loud(got.agent)[0]
     assert (answer_at - turn["speech_samples"][1]) / 16 == pytest.approx(turn["turn_latency_ms"], abs=15)
     assert level_dbfs(got.agent[answer_at : answer_at + RATE_HZ]) > -35
@@ -185,55 +211,44 @@ def test_a_turn_is_heard_answered_and_drawn(address: str, tmp_path: Path, compla
     assert complaints == []
 
 
-def test_what_the_page_reports_is_what_its_loudspeaker_gets_and_when(address: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("still_s", [0.0, 0.3], ids=["", "after_its_sound_stood_still"])
+@once_undisturbed  # sound that stops for a moment in mid-answer is not what is compared
+def test_what_the_page_reports_is_what_its_loudspeaker_gets_and_when(
+    address: str, tmp_path: Path, still_s: float
+) -> None:
     with browser(spoken(tmp_path / "microphone.wav", recorded("coffee_shop"))) as chromium:
-        page = opened(chromium, address, [])
-        page.add_init_script(_TAP)
+        page = opened(chromium, address, [], bypass_csp=True)
+        tap(page)
         page.reload()
         page.check("#open-mic")
+        page.wait_for_selector("#trace[href]")
+        page.wait_for_timeout(1_000)
+        suspend_sound(still_s)
         page.wait_for_selector("details.turn", timeout=60_000)
         got = kept(page, tmp_path)
-        user, agent = (np.rint(np.asarray(side) * 32_768).astype(np.int16) for side in page.evaluate(_TAPPED))
-        device_s = page.evaluate(_DEVICE_LATENCY)
-    reported, rendered = (
-        loud(answer)[0] - loud(question)[0] for question, answer in ((got.user, got.agent), (user, agent))
-    )
-    print(
-        f"reported {reported / 16:.1f} ms, rendered {rendered / 16:.1f} ms and the device's {device_s * 1_000:.1f} ms"
-    )
-    assert reported / 16 == pytest.approx(rendered / 16 + device_s * 1_000, abs=15)
+        given = tapped(page)
+    question_at, answer_at = loud(given.user)[0], loud(given.agent)[0]
+    reported_ms = (loud(got.agent)[0] - loud(got.user)[0]) / 16
+    expected_ms = given.page_ms(answer_at) + given.device_ms - given.page_ms(question_at)
+    print(f"reported {reported_ms:.1f} ms, and {expected_ms:.1f} ms, {given.device_ms:.1f} of them in the device")
+    assert reported_ms == pytest.approx(expected_ms, abs=10)
     second = slice(loud(got.agent)[0] + 320, loud(got.agent)[0] + 16_320)
-    played = agent[second.start - loud(got.agent)[0] + loud(agent)[0] :][:16_000]
+    played = given.agent[answer_at + 320 :][:16_000]
     assert np.abs(played.astype(int) - got.agent[second]).max() <= 1
 
 
-_TAP = """
-  const connect = AudioNode.prototype.connect;
-  window.tapped = [];
-  let both = null;
-  function tap(node, channel) {
-    const context = node.context;
-    if (!both) {
-      window.context = context;
-      both = context.createChannelMerger(2);
-      const keeper = context.createScriptProcessor(4096, 2, 1);
-      const sides = (buffer) => [0, 1].map((side) => Array.from(buffer.getChannelData(side)));
-      keeper.onaudioprocess = (event) => tapped.push(sides(event.inputBuffer));
-      connect.call(both, keeper);
-      connect.call(keeper, context.destination);
-    }
-    connect.call(node, both, 0, channel);
-  }
-  AudioNode.prototype.connect = function (to, ...rest) {
-    if (this instanceof MediaStreamAudioSourceNode) tap(this, 0);
-    else if (to === this.context.destination) tap(this, 1);
-    return connect.call(this, to, ...rest);
-  };"""
-_TAPPED = "[0, 1].map((side) => tapped.flatMap((block) => block[side]))"
-_DEVICE_LATENCY = """() => {
-  const heard = context.getOutputTimestamp();
-  return context.currentTime - heard.contextTime - (performance.now() - heard.performanceTime) / 1000;
-}"""
+def suspend_sound(seconds: float) -> None:
+    """Keep the browser's audio service from running for so long, as a busy computer does."""
+    services = [
+        process
+        for process in psutil.Process().children(recursive=True)
+        if "--utility-sub-type=audio.mojom.AudioService" in process.cmdline()
+    ]
+    assert services
+    for call, pause_s in ((psutil.Process.suspend, seconds), (psutil.Process.resume, 0.0)):
+        for service in services:
+            call(service)
+        time.sleep(pause_s)
 
 
 def test_speaking_over_the_agent_silences_the_page(address: str, tmp_path: Path, complaints: list[str]) -> None:
@@ -266,15 +281,19 @@ def test_a_browser_that_cannot_open_16_khz_is_resampled(address: str, tmp_path: 
             return super.createMediaStreamSource(stream);
           }
         };"""
-    with browser(spoken(tmp_path / "microphone.wav", recorded("coffee_shop"))) as chromium:
-        page = opened(chromium, address, complaints)
-        page.add_init_script(refuse)
-        page.reload()
-        page.check("#open-mic")
-        page.wait_for_selector("details.turn", timeout=60_000)
-        got = kept(page, tmp_path)
-        kept_db = page.evaluate(_ALIASES)
-    assert got.turns[0]["transcript"] == "Where is the nearest coffee shop?"
+    kept_db: dict[str, float] = {}
+
+    def attempt() -> list[Kept]:
+        with browser(spoken(tmp_path / "microphone.wav", recorded("coffee_shop"))) as chromium:
+            page = opened(chromium, address, complaints)
+            page.add_init_script(refuse)
+            page.reload()
+            page.check("#open-mic")
+            page.wait_for_selector("details.turn", timeout=60_000)
+            kept_db.update(page.evaluate(_ALIASES))
+            return [kept(page, tmp_path)]
+
+    (got,) = understood("Where is the nearest coffee shop?", attempt)
     assert got.turns[0]["outcome"] == "completed"
     assert kept_db["tone"] == pytest.approx(-3.01, abs=0.1)
     assert kept_db["alias"] < -50
@@ -298,20 +317,27 @@ _ALIASES = """async () => {
 
 def test_two_browsers_converse_and_a_third_is_told_why_not(address: str, tmp_path: Path, complaints: list[str]) -> None:
     microphone = spoken(tmp_path / "microphone.wav", recorded("coffee_shop"))
-    with browser(microphone) as chromium:
-        pages = [opened(chromium, address, complaints) for _ in range(3)]
-        for page in pages[:2]:
-            page.check("#open-mic")
-            page.wait_for_selector("#trace[href]")
-        pages[2].click("#open-mic")
-        pages[2].wait_for_selector("#problem:not([hidden])")
-        assert "2 conversations are going on" in pages[2].inner_text("#problem")
-        assert not pages[2].is_checked("#open-mic")
-        shot(pages[2], "refused")
-        for page in pages[:2]:
-            page.wait_for_selector("details.turn", timeout=60_000)
-            assert "Where is the nearest coffee shop?" in page.inner_text("#log")
-        assert complaints == []
+
+    def attempt() -> list[Kept]:
+        with browser(microphone) as chromium:
+            pages = [opened(chromium, address, complaints) for _ in range(3)]
+            for page in pages[:2]:
+                page.check("#open-mic")
+                page.wait_for_selector("#trace[href]")
+            pages[2].click("#open-mic")
+            pages[2].wait_for_selector("#problem:not([hidden])")
+            assert "2 conversations are going on" in pages[2].inner_text("#problem")
+            assert not pages[2].is_checked("#open-mic")
+            shot(pages[2], "refused")
+            for page in pages[:2]:
+                page.wait_for_selector("details.turn", timeout=60_000)
+            both = [kept(page, tmp_path) for page in pages[:2]]
+            for page, got in zip(pages, both, strict=False):
+                assert got.turns[0]["transcript"] in page.inner_text("#log")
+            return both
+
+    understood("Where is the nearest coffee shop?", attempt)
+    assert complaints == []
 
 
 def test_without_a_microphone_the_page_says_what_to_do(address: str) -> None:

@@ -1,4 +1,5 @@
 // The browser's microphone and speaker. It knows no server: frames go to `onFrame`, reports of the playout to `onPlayed`.
+import { ContextClock } from "./context-clock.js";
 
 const WANTED = { echoCancellation: true, noiseSuppression: true, autoGainControl: true, channelCount: 1 };
 const RATE_HZ = 16000;
@@ -13,11 +14,16 @@ export async function openAudio(onFrame, onPlayed, onLost) {
     opened = await connect(stream, { latencyHint: "interactive" }); // the worklets resample then
   }
   const { context, capture, playback } = opened;
-  capture.port.onmessage = (event) => onFrame(event.data);
-  playback.port.onmessage = ({ data }) => onPlayed(data.first, data.end, heardAtMs(context, data.time));
+  const clock = new ContextClock(context);
+  capture.port.onmessage = ({ data }) => {
+    onFrame(data);
+    const missingMs = clock.read();
+    if (missingMs) capture.port.postMessage({ type: "missing", seconds: missingMs / 1000 });
+  };
+  playback.port.onmessage = ({ data }) => onPlayed(data.first, data.end, clock.heardAtMs(data.time));
   stream.getAudioTracks()[0].onended = onLost;
   return {
-    setOpen: (open) => capture.port.postMessage(open),
+    setOpen: (open) => capture.port.postMessage({ type: "open", open }),
     play: (position, pcm) => playback.port.postMessage({ type: "chunk", position, pcm }),
     control: (type) => playback.port.postMessage({ type }),
     close: () => {
@@ -41,14 +47,6 @@ async function connect(stream, options) {
     context.close();
     throw error;
   }
-}
-
-// The page's clock when what is rendered at `time` of the context leaves the device, as far as the browser knows.
-function heardAtMs(context, time) {
-  const output = context.getOutputTimestamp ? context.getOutputTimestamp() : {};
-  if (output.performanceTime > 0 && output.contextTime > 0) return output.performanceTime + (time - output.contextTime) * 1000;
-  const latency = context.outputLatency || context.baseLatency || 0;
-  return performance.now() + (time - context.currentTime + latency) * 1000;
 }
 
 export function audioProblem(error) {
