@@ -42,6 +42,8 @@ class RoomOutput:
         self._paused = False
         self._fading: Pcm = np.zeros(0, np.int16)  # the last of what was cut
         self._rest = 0  # samples of a step that is not whole
+        self._arriving = 0  # samples on their way to WebRTC, whom a `clear_queue` overtakes
+        self._cut_arriving = False
         self._dry = True  # whether WebRTC has been without speech since the last push
         self._wake = asyncio.Event()
 
@@ -115,7 +117,7 @@ class RoomOutput:
         sounded = self._sounded()
         if sounded < self._pushed:
             self.source.clear_queue()
-            self._rest = 0
+            self._rest, self._cut_arriving = 0, bool(self._arriving)
             last = self._samples(sounded, _FADE)
             self._fading = (last * np.linspace(1, 0, len(last))).astype(np.int16)
             self._wake.set()
@@ -124,7 +126,7 @@ class RoomOutput:
 
     def _sounded(self) -> int:
         """The position that sounds now."""
-        at = max(0, self._pushed - round(self.source.queued_duration * _RATE_HZ))
+        at = max(0, self._pushed - max(self._arriving, round(self.source.queued_duration * _RATE_HZ)))
         while self._pieces and self._pieces[0][0] + len(self._pieces[0][1]) <= at:
             self._pieces.popleft()
         return at
@@ -135,4 +137,10 @@ class RoomOutput:
 
     async def _push(self, pcm: Pcm) -> None:
         self._rest = (self._rest + len(pcm)) % _STEP
-        await self.source.capture_frame(rtc.AudioFrame(pcm.tobytes(), _RATE_HZ, 1, len(pcm)))
+        self._arriving, self._cut_arriving = len(pcm), False
+        try:
+            await self.source.capture_frame(rtc.AudioFrame(pcm.tobytes(), _RATE_HZ, 1, len(pcm)))
+        finally:
+            self._arriving = 0
+        if self._cut_arriving:
+            self.source.clear_queue()

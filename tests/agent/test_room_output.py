@@ -90,6 +90,28 @@ def test_what_is_cleared_is_not_heard_and_what_comes_then_is() -> None:
     assert len(after) == RATE // 10 + 7
 
 
+def test_what_reaches_webrtc_after_a_clear_is_taken_back() -> None:
+    async def play(output: RoomOutput) -> None:
+        capture = output.source.capture_frame
+
+        async def late(frame: rtc.AudioFrame) -> None:
+            await asyncio.sleep(0.05)
+            await capture(frame)
+
+        output.source.capture_frame = late  # type: ignore[method-assign]
+        await output.play(spoken())
+        await asyncio.sleep(0.02)
+        output.clear()
+        await asyncio.sleep(0.2)
+        output.source.capture_frame = capture  # type: ignore[method-assign]
+        await output.play(np.full(RATE // 10 + 7, -20_000, np.int16))
+        await output.drain()
+
+    heard = heard_while(play)
+    assert len(heard[heard > 0]) < 0.02 * RATE
+    assert len(heard[heard < -19_000]) == RATE // 10 + 7
+
+
 def test_an_end_that_is_no_whole_step_of_webrtcs_is_heard_too() -> None:
     async def play(output: RoomOutput) -> None:
         await output.play(spoken()[:4_807])
