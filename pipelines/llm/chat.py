@@ -6,6 +6,7 @@ iterates takes the times.
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 from urllib.parse import urlsplit
@@ -89,15 +90,26 @@ class ChatCompletions:
         Raises LLMError if nobody answers or the key is refused. What else the provider says does not matter here: some
         do not serve this path at all.
         """
-        asks = [self._ask_about_model() for _ in range(self._settings.warm_connections)]
-        for outcome in await asyncio.gather(*asks, return_exceptions=True):
-            match outcome:
-                case LLMError(fault=LLMFault.UNREACHABLE | LLMFault.UNAUTHORIZED | LLMFault.STALLED | LLMFault.CUT):
-                    raise outcome
-                case LLMError() | None:
-                    pass
-                case _:
-                    raise outcome
+        import openai
+
+        deadline = self._first_token_deadline()
+        models = self._client.models.with_streaming_response
+        # No answer is read before all are there: a connection whose answer was read might serve the next question.
+        async with AsyncExitStack() as unread:
+            asks = [
+                self._within(deadline, unread.enter_async_context(models.retrieve(self._endpoint.model.id)))
+                for _ in range(self._settings.warm_connections)
+            ]
+            for outcome in await asyncio.gather(*asks, return_exceptions=True):
+                match outcome:
+                    case LLMError(fault=LLMFault.UNREACHABLE | LLMFault.UNAUTHORIZED | LLMFault.STALLED | LLMFault.CUT):
+                        raise outcome
+                    case LLMError():
+                        pass
+                    case openai.AsyncAPIResponse():
+                        await self._within(deadline, outcome.read())
+                    case _:
+                        raise outcome
 
     async def list_models(self) -> list[str]:
         """The ids that the provider says it serves. Raises LLMError."""
@@ -161,9 +173,6 @@ class ChatCompletions:
             return list(assembly.take(cast("dict[str, object]", chunk)))
         except (AttributeError, KeyError, TypeError):
             raise chat_errors.malformed(self._endpoint, "a chunk of an unknown shape") from None
-
-    async def _ask_about_model(self) -> None:
-        await self._within(self._first_token_deadline(), self._client.models.retrieve(self._endpoint.model.id))
 
     def _first_token_deadline(self) -> float:
         return asyncio.get_running_loop().time() + self._settings.first_token_timeout_s

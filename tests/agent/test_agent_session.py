@@ -23,6 +23,7 @@ from pipelines.events import SAMPLE_RATE_HZ
 from tests.agent.livekit_io import Loudspeaker, Microphone, ScriptedModel
 from tests.agent.scripted_rig import LLM, scripted_rig
 from tests.scripted import ENDPOINTING, ScriptedSTT, ScriptedTTS, loudness, now, voice
+from tests.timing import once_undisturbed
 
 RECORDINGS = Path(__file__).parents[2] / "recordings"
 QUESTION = voice(800)
@@ -89,6 +90,7 @@ def tiles_ms(document: Document) -> float:
 
 
 @pytest.mark.parametrize("preemptive", [True, False])
+@once_undisturbed
 def test_a_turn_is_answered_and_its_tiles_sum_to_its_latency(preemptive: bool) -> None:
     async def main() -> None:
         handling: TurnHandlingOptions = {

@@ -10,6 +10,7 @@ import pytest
 import soundfile
 
 from agent.cli import main
+from tests.timing import once_undisturbed
 
 
 def quickturn(
@@ -105,14 +106,13 @@ def test_a_port_in_use_is_named(monkeypatch: pytest.MonkeyPatch, capsys: pytest.
     assert f"port {port}" in err
 
 
+@once_undisturbed
 def test_help_answers_in_half_a_second() -> None:
-    took = []
-    for _ in range(3):
-        started = time.monotonic()
-        shown = subprocess.run([sys.executable, "-m", "agent", "--help"], capture_output=True, text=True, check=True)
-        took.append(time.monotonic() - started)
+    started = time.monotonic()
+    shown = subprocess.run([sys.executable, "-m", "agent", "--help"], capture_output=True, text=True, check=True)
+    took_s = time.monotonic() - started
     assert "demo" in shown.stdout
-    assert min(took) < 0.5
+    assert took_s < 0.5
 
 
 @pytest.mark.slow
