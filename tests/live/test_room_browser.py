@@ -135,5 +135,6 @@ def test_speaking_over_the_answer_silences_it_in_the_browser(server: LiveKitServ
     interrupts_ms = user_ms[np.flatnonzero(np.diff(user_ms) > 1_500)[0] + 1]
     spoken_on = agent_ms[agent_ms > interrupts_ms]
     silent_ms = spoken_on[np.flatnonzero(np.diff(spoken_on) > 300)[0]] - interrupts_ms
-    print(f"silent {silent_ms:.0f} ms after the interruption began, by the page's ear")
+    apart_ms = (answered["speech_samples"][0] - cut["speech_samples"][0]) / 16 - (interrupts_ms - user_ms[0])
+    print(f"silent {silent_ms:.0f} ms after the interruption began, by the page's ear; heard {apart_ms:+.0f} ms late")
     assert 0 < silent_ms < 600
