@@ -42,7 +42,7 @@ class RoomOutput:
         self._paused = False
         self._fading: Pcm = np.zeros(0, np.int16)  # the last of what was cut
         self._rest = 0  # samples of a step that is not whole
-        self._arriving = 0  # samples on their way to WebRTC, whom a `clear_queue` overtakes
+        self._arriving = 0  # samples on their way to WebRTC: a `clear_queue` overtakes them
         self._cut_arriving = False
         self._dry = True  # whether WebRTC has been without speech since the last push
         self._wake = asyncio.Event()
