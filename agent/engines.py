@@ -40,7 +40,7 @@ def load_stt(
     """The speech recogniser named `spec`, warm, and one line that says what was picked and why. Blocking.
 
     `live` is whether people speak rather than recordings, which matters to `auto`. `window_s` is Whisper's encoder
-    window: 30 for downloaded models and 0, which fits the audio, for the embedded one unless given. Raises
+    window: 12 for downloaded models and 0, which fits the audio, for the embedded one unless given. Raises
     InputError, DownloadError or StageError.
     """
     if window_s is not None and not 0 <= window_s <= 30:
@@ -54,7 +54,7 @@ def load_stt(
         case "embedded", "":
             return _embedded_stt(clock, 0.0 if window_s is None else window_s, settings), f"embedded model: {_LIMITS}"
         case "whisper", name if name:
-            window_s = 30.0 if window_s is None else window_s
+            window_s = 12.0 if window_s is None else window_s
             engine = _whisper(spec, fetch.whisper_path(name), clock, window_s, settings)
             return engine, f"faster-whisper {name}"
         case "pocketsphinx", "":

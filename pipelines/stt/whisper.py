@@ -20,7 +20,7 @@ from pipelines.stt.guards import Guards
 from pipelines.stt.mel import HOP, Frames, encoder_input, log_mel
 
 FIT = 0.0
-"""The window that fits: as long as the audio and `_PAD_S` more, in steps of 0.2 s."""
+"""No floor under the window: as long as the audio and `_PAD_S` more, in steps of 0.2 s."""
 
 _PAD_S = 1.0
 _RETRY_PAD_S = 3.0
@@ -32,13 +32,13 @@ _TOKENS_PER_S = 25  # twice what fast speech needs: bounds the time that a runaw
 
 
 class WhisperModel:
-    """A loaded model whose encoder sees `window_s` seconds: 30 pads as stock Whisper does, `FIT` hardly pads."""
+    """A loaded model whose encoder sees at least `window_s` seconds: 30 pads as stock Whisper does, `FIT` hardly."""
 
     def __init__(
         self,
         path: str | Path,
         *,
-        window_s: float = 30.0,
+        window_s: float = 12.0,
         guards: Guards | None = None,
         tells_end: bool = False,
         threads: int = 1,
@@ -87,7 +87,7 @@ class WhisperModel:
 
     def _generate(self, frames: Frames, pad_s: float, no_repeat: int) -> tuple[Any, list[int], float | None]:
         seconds = len(frames) / _FRAMES_PER_S
-        wanted = seconds + pad_s if self.window_s == FIT else max(self.window_s, seconds)
+        wanted = max(self.window_s, seconds + pad_s)
         total = ceil(min(wanted, _MAX_WINDOW_S) * _FRAMES_PER_S / _WINDOW_STEP) * _WINDOW_STEP
         encoded = self._model.encode(encoder_input(frames[:total], total))
         limit = min(self._capacity, 10 + _TOKENS_PER_S * len(frames) // _FRAMES_PER_S)
