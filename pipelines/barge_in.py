@@ -32,12 +32,15 @@ class BargeInSettings:
     """`min_words`: fewer interrupt only where they ask to stop, for recognisers often take a grunt for a word.
 
     `min_speech_ms`: words that go on for so long are no backchannel, even before the pause after them. `resume_ms`: the
-    agent goes on after so long a silence of its own if no word has been understood.
+    agent goes on after so long a silence of its own if no word has been understood. `reaction_ms`: what begins sooner
+    after the agent is a reaction to nothing it has said (people take 200 ms and more: Stivers et al. 2009, "Universals
+    and cultural variation in turn-taking in conversation"), so the user goes on with their own words, however few.
     """
 
     min_words: int = 2
     min_speech_ms: float = 500.0
     resume_ms: float = 2_000.0
+    reaction_ms: float = 200.0
 
 
 class Verdict(Enum):
@@ -51,11 +54,18 @@ class Verdict(Enum):
     """The agent goes on where it was."""
 
 
-def judge(heard: Transcript, started_samples: int, saying: str, settings: BargeInSettings) -> Verdict:
-    """What a transcript of speech that began at `started_samples` means while the agent is `saying` something."""
+def judge(
+    heard: Transcript, started_samples: int, after_ms: float | None, saying: str, settings: BargeInSettings
+) -> Verdict:
+    """What a transcript of speech that began at `started_samples` means while the agent is `saying` something.
+
+    `after_ms` is how long after the first audible sample of the agent it began, None if the agent has not been heard.
+    """
     words = normalise(heard.text).split()
     spoken_ms = (heard.audio_end_samples - started_samples) * 1_000 / SAMPLE_RATE_HZ
     made_up = len(words) > 1 + _FASTEST_WORDS_PER_S * spoken_ms / 1_000
+    if words and not made_up and (after_ms is None or after_ms < settings.reaction_ms):
+        return Verdict.TAKEN
     if not words or made_up or _is_backchannel(words) or _is_echo(words, normalise(saying).split()):
         return Verdict.FALSE_START if heard.is_final else Verdict.WAIT
     enough = len(words) >= settings.min_words and (heard.is_final or spoken_ms >= settings.min_speech_ms)

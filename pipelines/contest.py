@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Callable
 
 from pipelines.barge_in import BargeInSettings, Verdict, judge
 from pipelines.events import Clock, Transcript
-from pipelines.listening import HearingFailed, TurnEnded, Update, Utterance
+from pipelines.listening import HearingFailed, SpeechResumed, TurnEnded, Update, Utterance
 from pipelines.reply import Reply
 from pipelines.turn import FalseStart, Turn
 
@@ -18,20 +18,22 @@ _NEARLY_SAID_S = 0.5  # so shortly before its end, an answer is over: what is sa
 
 
 class Contest:
-    """One utterance against the answer of `turn`; `on_change` hears True when the agent falls silent, False when it
-    goes on.
+    """One utterance, which began at `began_s` of process time, against the answer of `turn`; `on_change` hears True
+    when the agent falls silent, False when it goes on.
     """
 
     def __init__(
         self,
         turn: Turn,
         utterance: Utterance,
+        began_s: float,
         settings: BargeInSettings,
         clock: Clock,
         on_change: Callable[[bool], None],
     ) -> None:
         self._turn = turn
         self._utterance = utterance
+        self._began_s = began_s
         self._settings = settings
         self._clock = clock
         self._on_change = on_change
@@ -77,9 +79,13 @@ class Contest:
         match update:
             case HearingFailed():
                 return Verdict.FALSE_START
+            case SpeechResumed():
+                return Verdict.WAIT
             case TurnEnded(heard) | (Transcript() as heard):
                 self._heard = heard.text
-                return judge(heard, self._utterance.started_samples, reply.text, self._settings)
+                audible_s = reply.playout.audible_s
+                after_ms = None if audible_s is None else (self._began_s - audible_s) * 1_000
+                return judge(heard, self._utterance.started_samples, after_ms, reply.text, self._settings)
 
     def _pause(self, reply: Reply) -> None:
         if not reply.is_paused:

@@ -3,8 +3,9 @@
 It joins voice activity, speech to text and endpointing. It knows nothing of the LLM, of answers or of who is listening.
 
 Lifecycle: `SpeechStarted` opens an utterance and hands it to the session at once (it may be a barge-in); its
-recogniser runs as one task of the ear's own TaskGroup; the utterance closes with exactly one `TurnEnded` or
-`HearingFailed`.
+recogniser runs as one task of the ear's own TaskGroup. `TurnEnded` says that the turn is over by all that is known;
+a user who goes on before anybody has answered takes that back (`SpeechResumed`), and what they say joins the turn. The
+utterance is over when the one who answers closes it, or with `HearingFailed`.
 """
 
 import asyncio
@@ -48,17 +49,22 @@ class TurnEnded:
 
 
 @dataclass(frozen=True, slots=True)
+class SpeechResumed:
+    """The user goes on after `TurnEnded`, before the answer was heard: the turn is not over."""
+
+
+@dataclass(frozen=True, slots=True)
 class HearingFailed:
     """The recogniser broke; the utterance cannot be answered."""
 
     error: QuickturnError
 
 
-Update = Transcript | TurnEnded | HearingFailed
+Update = Transcript | TurnEnded | SpeechResumed | HearingFailed
 
 
 class Utterance:
-    """One stretch of the user's speech: iterate it for its transcripts and, last, `TurnEnded` or `HearingFailed`.
+    """What the user says in one turn: iterate it for its transcripts, its ends and resumptions, until it is closed.
 
     Each iteration begins at the beginning, so one may look at what is said before another takes it.
     """
@@ -67,27 +73,47 @@ class Utterance:
         self.started_samples = started_samples
         self._updates: list[Update] = []
         self._told = asyncio.Event()
-        self._wanted = True
+        self._is_closed = False
 
     def __aiter__(self) -> AsyncIterator[Update]:
         return _Reading(self)
 
     async def update(self, number: int) -> Update:
         """The update of that number, as soon as it is there. Raises StopAsyncIteration after the last."""
-        if number and not isinstance(self._updates[number - 1], Transcript):
-            raise StopAsyncIteration
         while number >= len(self._updates):
+            if self._is_closed:
+                raise StopAsyncIteration
             self._told.clear()
             await self._told.wait()
         return self._updates[number]
 
+    @property
+    def has_ended(self) -> bool:
+        """Whether the turn is over by what is known so far."""
+        return bool(self._updates) and isinstance(self._updates[-1], TurnEnded)
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether nobody listens any more: what is said from now on is another utterance."""
+        return self._is_closed
+
     def close(self) -> None:
         """Listen no further: what still comes is dropped."""
-        self._wanted = False
+        self._is_closed = True
+        self._told.set()
+
+    def close_if_ended(self) -> bool:
+        """Close, unless the user has gone on. Whoever answers asks this right before the first sample, and whoever
+        hears the user notes a resumption at once, so that only one of the two can be first.
+        """
+        if not self._is_closed and not self.has_ended:
+            return False
+        self.close()
+        return True
 
     def tell(self, update: Update) -> None:
         """Pass an update on; a turn that was cancelled no longer wants it."""
-        if self._wanted:
+        if not self._is_closed:
             self._updates.append(update)
             self._told.set()
 
@@ -121,6 +147,7 @@ class _OpenUtterance:
         self.transcript: Transcript | None = None
         self.recogniser: Task[None] | None = None
         self.decided_s: float | None = None  # the end of the turn, where it was decided before there were words
+        self.is_over = False  # its end has been told, and not been taken back
         self.is_last = False  # no more audio comes: no silence is waited for
 
     async def hear(self, heard: Heard) -> None:
@@ -199,17 +226,20 @@ class Listener:
             try:
                 async for frame in frames:
                     await self._hear(frame, recognisers, utterances)
-                if self._open is not None and finish:
+                if self._open is not None and finish and not self._open.is_over:
                     await self._finish(self._open, recognisers)
-                if self._open is not None:
+                if self._open is not None and not self._open.is_over:
                     self._fail(StageError("the audio ended before the turn did"))
             finally:
-                if self._open is not None:  # cancelled in the middle of an utterance
+                if self._open is not None:  # cancelled in the middle of an utterance, or nobody can go on with it
+                    self._open.utterance.close()
                     self._close()
 
     async def _hear(
         self, frame: AudioFrame, recognisers: TaskGroup, utterances: MemoryObjectSendStream[Utterance]
     ) -> None:
+        if self._open is not None and self._open.is_over and self._open.utterance.is_closed:
+            self._close()
         self._now_samples = frame.end_samples
         self.media.frame_arrived(frame.end_samples)
         self._remember(frame)
@@ -247,6 +277,9 @@ class Listener:
                     self._open = await self._begin(event, recognisers)
                     await utterances.send(self._open.utterance)
                 else:
+                    if self._open.is_over:
+                        self._open.utterance.tell(SpeechResumed())
+                    self._open.is_over = False
                     self._open.stopped = self._open.decided_s = None
                     await self._open.hear(event)
             case SpeechStopped() if self._open is not None:
@@ -284,12 +317,18 @@ class Listener:
             if not isinstance(error, QuickturnError):
                 log.exception("speech to text failed")
                 error = StageError(f"speech to text '{self._stt.name}' failed: {error!r}")
-            if self._open is opened:
+            if self._open is not opened:
+                return
+            if opened.is_over:  # what was understood is answered; what may still be said is another utterance
+                opened.utterance.close()
+                self._close()
+            else:
                 self._fail(error)
 
     def _fail(self, error: QuickturnError) -> None:
         assert self._open is not None
         self._open.utterance.tell(HearingFailed(error))
+        self._open.utterance.close()
         if self._open.recogniser is not None:
             self._open.recogniser.cancel()  # it may hang, and would keep the session from ending
         self._open.heard.close()  # a recogniser that is cancelled before it began closes nothing
@@ -297,7 +336,9 @@ class Listener:
 
     def _end_if_over(self, recognisers: TaskGroup) -> None:
         opened = self._open
-        if opened is None or opened.stopped is None or (self._vad.suspects_speech and not opened.is_last):
+        if opened is None or opened.is_over or opened.stopped is None:
+            return
+        if self._vad.suspects_speech and not opened.is_last:
             return
         silence_ms = (self._now_samples - opened.stopped.at_samples) * 1_000 / SAMPLE_RATE_HZ
         if opened.recogniser is None:
@@ -328,7 +369,10 @@ class Listener:
         # Where the silence was long enough before the words were known, the recogniser was the wait, not the endpoint.
         endpoint_s = opened.decided_s or (enough_s if now_s >= final.ready_s > enough_s else now_s)
         opened.utterance.tell(TurnEnded(final, speech_end_s, opened.paused_s, endpoint_s))
-        self._close()
+        opened.is_over = True
+        if opened.is_last:
+            opened.utterance.close()
+            self._close()
 
     def _close(self) -> None:
         assert self._open is not None

@@ -1,8 +1,9 @@
 """One answer in the making: messages -> thinking -> sentences -> speech -> output.
 
-A reply is silent, and runs no tool, until it is released; so it may be started on a guess and thrown away. Three
-tasks of one TaskGroup pull in turn: `_think` reads the LLM as fast as it writes, `_speak` synthesizes a little ahead,
-`_play` waits for the release. It knows nothing of the user's audio or of why it was started.
+A reply is silent, and runs no tool, until it is released; so it may be started on a guess and thrown away. Until its
+first sample it may also be held back again, for a user who goes on. Three tasks of one TaskGroup pull in turn:
+`_think` reads the LLM as fast as it writes, `_speak` synthesizes a little ahead, `_play` waits for the release. It
+knows nothing of the user's audio or of why it was started.
 
 A fault of the LLM ends the answer with a short apology; one of the synthesizer or the output ends it in silence. The
 first of them is kept in `error`.
@@ -11,7 +12,7 @@ first of them is kept in `error`.
 import asyncio
 import logging
 from asyncio import TaskGroup
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import aclosing, suppress
 from dataclasses import dataclass
 
@@ -100,6 +101,7 @@ class Reply:
         self._settings = settings
         self.streamed = streamed
         self._released = asyncio.Event()
+        self._may_begin: Callable[[], bool] = lambda: True
         mind = Mind(
             voice.llm,
             voice.standby,
@@ -130,9 +132,16 @@ class Reply:
         """Whether a tool really ran."""
         return any(request.tools_ended_s is not None for request in self.requests)
 
-    def release(self) -> None:
-        """The turn is committed: be heard."""
+    def release(self, may_begin: Callable[[], bool] = lambda: True) -> None:
+        """The turn is committed: be heard. `may_begin` is asked once more right before the first sample; where it says
+        no, the reply is held back.
+        """
+        self._may_begin = may_begin
         self._released.set()
+
+    def hold(self) -> None:
+        """Not yet: stay silent until the next release. What has begun to be heard is not held back."""
+        self._released.clear()
 
     @property
     def is_paused(self) -> bool:
@@ -225,15 +234,15 @@ class Reply:
     async def _play(self, speech: MemoryObjectReceiveStream[_Speech]) -> None:
         async with speech:
             try:
+                pieces = aiter(speech)
                 if self.streamed:
-                    await self._released.wait()
-                    async for piece in speech:
-                        await self._play_piece(piece)
-                else:
-                    pieces = [piece async for piece in speech]
-                    await self._released.wait()
-                    for piece in pieces:
-                        await self._play_piece(piece)
+                    await self._released.wait()  # nothing is taken before, so synthesis stays only a little ahead
+                ready = [await anext(pieces, None)] if self.streamed else [piece async for piece in pieces]
+                await self._floor()
+                for piece in filter(None, ready):
+                    await self._play_piece(piece)
+                async for piece in pieces:
+                    await self._play_piece(piece)
                 self._all_handed = True
                 await self._voice.output.drain()
             except asyncio.CancelledError:
@@ -241,6 +250,13 @@ class Reply:
                 raise
             except Exception as error:
                 self._fail(error, "audio output")
+
+    async def _floor(self) -> None:
+        """Wait for the word to begin."""
+        await self._released.wait()
+        while not self._may_begin():
+            self._released.clear()
+            await self._released.wait()
 
     async def _play_piece(self, piece: _Speech) -> None:
         output, playout = self._voice.output, self.playout

@@ -3,10 +3,10 @@
 The agent may open it with words of its own, which end at the first sound of the user.
 
 Lifecycle: the ear runs for the whole session and hands over each utterance the moment it begins. An utterance is a
-turn. Where one begins while the turn before it is still thinking or speaking, the agent falls silent at once; words
-that are no backchannel cancel that turn (a barge-in), anything else lets it go on where it was (a false start). No
-fault of a stage ends the session: the turn is marked failed, the agent apologises where it can, and the next turn
-works.
+turn, and all that the user says until the agent is heard belongs to it. Where another begins while the agent speaks,
+the agent falls silent at once; words that are no backchannel cancel that turn (a barge-in), anything else lets it go
+on where it was (a false start). No fault of a stage ends the session: the turn is marked failed, the agent apologises
+where it can, and the next turn works.
 """
 
 import asyncio
@@ -15,6 +15,7 @@ from asyncio import Task, TaskGroup
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
+from functools import partial
 
 import anyio
 
@@ -78,6 +79,13 @@ class TurnCommitted:
 
 
 @dataclass(frozen=True, slots=True)
+class TurnReopened:
+    """The user goes on before the answer was heard: what is said joins the turn."""
+
+    turn: Turn
+
+
+@dataclass(frozen=True, slots=True)
 class AgentPaused:
     """The agent has fallen silent, for the user makes a sound; nobody knows yet whether it is an interruption."""
 
@@ -105,7 +113,9 @@ class TurnFinished:
     error: QuickturnError | None
 
 
-SessionEvent = OpeningBegan | OpeningEnded | TurnBegan | TurnCommitted | AgentPaused | AgentResumed | TurnFinished
+SessionEvent = (
+    OpeningBegan | OpeningEnded | TurnBegan | TurnCommitted | TurnReopened | AgentPaused | AgentResumed | TurnFinished
+)
 Observer = Callable[[SessionEvent], None]
 
 
@@ -161,7 +171,8 @@ class Session:
         def on_change(is_paused: bool) -> None:
             self._observer(AgentPaused(turn) if is_paused else AgentResumed(turn))
 
-        return Contest(turn, utterance, self._settings.barge_in, self._voice.clock, on_change)
+        began_s = self._listener.media.process_time_s(utterance.started_samples)
+        return Contest(turn, utterance, began_s, self._settings.barge_in, self._voice.clock, on_change)
 
     async def _open(self) -> None:
         if not self._opening:
@@ -185,7 +196,7 @@ class Session:
         self._observer(TurnBegan(turn))
         outcome, cut_s = Outcome.INTERRUPTED, None
         try:
-            await take_turn(turn, self._settings.mode, self._start_reply, lambda: self._commit(turn))
+            await take_turn(turn, self._settings.mode, self._start_reply, partial(self._give_floor, turn))
             if turn.error is not None:
                 await self._apologise()
             outcome = _outcome(turn)
@@ -201,10 +212,10 @@ class Session:
                 self._listener.agent_has_floor = False
             self._finish(turn, outcome, cut_s)
 
-    def _commit(self, turn: Turn) -> None:
-        self._floor = turn
-        self._listener.agent_has_floor = True
-        self._observer(TurnCommitted(turn))
+    def _give_floor(self, turn: Turn, *, agent_has_it: bool) -> None:
+        self._floor = turn if agent_has_it else None
+        self._listener.agent_has_floor = agent_has_it
+        self._observer(TurnCommitted(turn) if agent_has_it else TurnReopened(turn))
 
     def _cut_s(self, turn: Turn) -> float:
         """When a turn that was cut short fell silent: its answer did so by itself, and maybe long ago."""

@@ -45,6 +45,7 @@ def turn_document(trace: TurnTrace, prices: Mapping[str, Model]) -> dict[str, ob
         "tools": [_tool_run(run, trace) for r in _requests(trace) for run in r.tool_runs],
         "filler_ms": _filler_ms(trace),
         "cut_ms": _at_ms(finished.cut_s, trace),
+        "resumed_ms": [_at_ms(resumed_s, trace) for resumed_s in turn.resumed_s],
         "false_starts": [_false_start(f, trace) for f in turn.false_starts],
         "starved_ms": _ms(reply.playout.starved_ms) if reply else None,
         "error": str(finished.error) if finished.error else None,

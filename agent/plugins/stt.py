@@ -194,6 +194,7 @@ class RecognizeStream(stt.RecognizeStream):
                     if (event := captions.partial(update, started)) is not None:
                         self._event_ch.send_nowait(event)
                 case TurnEnded(transcript=transcript, speech_end_s=end_s):
+                    utterance.close()  # AgentSession decides what becomes of words that follow
                     end = media.samples(end_s)
                     heard = HeardUtterance(media.process_time_s(started), started, end, tuple(transcripts), update)
                     self._plugin.emit("utterance_ended", heard)

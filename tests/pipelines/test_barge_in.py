@@ -8,9 +8,10 @@ from pipelines.events import SAMPLE_RATE_HZ, Transcript
 SAYING = "The capital of Norway is Oslo, which lies at the end of a long fjord."
 
 
-def heard(text: str, after_ms: float, *, final: bool) -> Verdict:
-    transcript = Transcript(text, text, final, round(after_ms * SAMPLE_RATE_HZ / 1_000) + 100, 0.0, 0.0)
-    return judge(transcript, 100, SAYING, BargeInSettings())
+def heard(text: str, length_ms: float, *, final: bool, after_ms: float | None = 1_000) -> Verdict:
+    """The verdict on `length_ms` of speech that began `after_ms` after the agent."""
+    transcript = Transcript(text, text, final, round(length_ms * SAMPLE_RATE_HZ / 1_000) + 100, 0.0, 0.0)
+    return judge(transcript, 100, after_ms, SAYING, BargeInSettings())
 
 
 @pytest.mark.parametrize("text", ["", "Uh-huh.", "Mm-hmm.", "yeah", "Yeah, okay.", "oh I see right", "Thank you!"])
@@ -44,3 +45,17 @@ def test_the_agents_own_words_are_its_echo() -> None:
 def test_a_sentence_that_nobody_could_have_said_so_fast_was_not_said() -> None:
     assert heard("Oh, I would like to order a regular fruit basket.", 350, final=True) is Verdict.FALSE_START
     assert heard("Oh, I would like to order a regular fruit basket.", 2_500, final=True) is Verdict.TAKEN
+
+
+@pytest.mark.parametrize("after_ms", [None, -300, 150])
+@pytest.mark.parametrize("text", ["eight", "Opera.", "yeah", "of the lies"])
+def test_words_that_began_before_anybody_could_react_to_the_agent_go_on_with_the_turn(
+    text: str, after_ms: float | None
+) -> None:
+    assert heard(text, 900, final=True, after_ms=after_ms) is Verdict.TAKEN
+    assert heard(text, 900, final=False, after_ms=after_ms) is Verdict.TAKEN
+
+
+def test_a_sound_without_words_is_no_speech_whenever_it_began() -> None:
+    assert heard("", 900, final=True, after_ms=None) is Verdict.FALSE_START
+    assert heard("Oh, I would like to order a fruit basket.", 350, final=True, after_ms=0) is Verdict.FALSE_START

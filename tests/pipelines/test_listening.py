@@ -9,7 +9,7 @@ import pytest
 
 from pipelines.errors import StageError
 from pipelines.events import AudioFrame, Heard, Pcm, SpeechStarted, SpeechStopped, Transcript
-from pipelines.listening import HearingFailed, Listener, TurnEnded, Update, Utterance
+from pipelines.listening import HearingFailed, Listener, SpeechResumed, TurnEnded, Update, Utterance
 from pipelines.stt import SpeechToText
 from pipelines.vad import VadSettings, VoiceActivity
 from tests.scripted import ENDPOINTING, ScriptedSTT, loudness, microphone, ms, now, silence, voice
@@ -51,7 +51,15 @@ class Ear:
         return round((process_s - self.began_s) * 1_000, 3)
 
 
-def listen(stt: SpeechToText, *parts: Pcm, vad: VadSettings | None = None, sequential: bool = False) -> Ear:
+def listen(
+    stt: SpeechToText,
+    *parts: Pcm,
+    vad: VadSettings | None = None,
+    sequential: bool = False,
+    heard_after_ms: float | None = 0,
+) -> Ear:
+    """`heard_after_ms`: how long after the end of a turn the answer to it is heard, None for never."""
+
     async def main() -> Ear:
         ear = Ear(began_s=now())
         listener = Listener(VoiceActivity(vad or VadSettings(), loudness), stt, ENDPOINTING, now)
@@ -63,15 +71,17 @@ def listen(stt: SpeechToText, *parts: Pcm, vad: VadSettings | None = None, seque
                 told = Told(utterance.started_samples / 16)
                 ear.told.append(told)
                 ear.opened_ms.append(ear.ms(now()))
-                tasks.create_task(note(utterance, told, ear))
+                tasks.create_task(note(utterance, told, ear, heard_after_ms))
         return ear
 
     return run(main())
 
 
-async def note(utterance: Utterance, told: Told, ear: Ear) -> None:
+async def note(utterance: Utterance, told: Told, ear: Ear, heard_after_ms: float | None) -> None:
     async for update in utterance:
         told.updates.append((ear.ms(now()), update))
+        if isinstance(update, TurnEnded) and heard_after_ms is not None:
+            asyncio.get_running_loop().call_later(heard_after_ms / 1_000, utterance.close_if_ended)
 
 
 # ---------------------------------------------------------------- the end of a turn
@@ -124,6 +134,34 @@ def test_one_odd_window_does_not_keep_a_turn_open() -> None:
 def test_a_longer_pause_than_needed_makes_two_turns(text: str, pause_ms: float) -> None:
     ear = listen(ScriptedSTT((text,)), LEAD, voice(320), silence(pause_ms), voice(320), silence(1_600))
     assert [told.texts for told in ear.told] == [[text], [text]]
+
+
+def test_what_is_said_before_the_answer_is_heard_joins_the_utterance() -> None:
+    stt = ScriptedSTT(("four", "four eight", "four eight two"))
+    parts = (voice(320), silence(1_024), voice(320), silence(1_024), voice(320), silence(1_000))
+    (told,) = listen(stt, LEAD, *parts, heard_after_ms=None).told
+    once = [Transcript, TurnEnded]
+    assert [type(update) for _, update in told.updates] == [*once, SpeechResumed, *once, SpeechResumed, *once]
+    assert told.texts == ["four", "four eight", "four eight two"]
+
+
+def test_once_the_answer_is_heard_further_speech_is_another_utterance() -> None:
+    stt = ScriptedSTT(turns=(("Yes.",), ("Stop.",)))
+    ear = listen(stt, LEAD, voice(320), silence(640), voice(320), silence(500), heard_after_ms=100)
+    assert [told.texts for told in ear.told] == [["Yes."], ["Stop."]]
+
+
+def test_a_recogniser_that_breaks_after_the_end_of_the_turn_takes_nothing_back() -> None:
+    class Breaking(ScriptedSTT):
+        async def transcribe(self, heard: AsyncIterator[Heard]) -> AsyncGenerator[Transcript]:
+            async with aclosing(super().transcribe(heard)) as transcripts:
+                async for transcript in transcripts:
+                    yield transcript
+                    await asyncio.sleep(1.0)
+                    raise StageError("gone")
+
+    ear = listen(Breaking(), LEAD, SPEECH, silence(2_000), voice(320), silence(2_000), heard_after_ms=None)
+    assert [type(told.last) for told in ear.told] == [TurnEnded, TurnEnded]
 
 
 def test_the_marks_of_the_end_are_process_times() -> None:
@@ -318,6 +356,7 @@ def test_each_reading_of_an_utterance_begins_at_its_beginning() -> None:
         utterance.tell(transcript)
         looked_at = [await anext(aiter(utterance))]
         utterance.tell(TurnEnded(transcript, 0.0, 0.0, 0.0))
+        utterance.close()
         return looked_at, [update async for update in utterance]
 
     looked_at, read = run(main())

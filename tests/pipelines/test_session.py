@@ -271,13 +271,46 @@ def test_the_history_holds_only_what_was_heard_cut_at_a_word() -> None:
 
 
 @pytest.mark.parametrize("mode", list(Mode))
-def test_speech_that_goes_on_while_the_agent_thinks_is_one_message(mode: Mode) -> None:
-    stages = two_turns(mode=mode, llm=ScriptedLLM(ttft_ms=3_000))
+def test_speech_that_goes_on_while_the_agent_thinks_is_one_turn(mode: Mode) -> None:
+    both = f"{FIRST} {SECOND}"
+    stages = Stages(mode, stt=ScriptedSTT((FIRST, both)), llm=ScriptedLLM(ttft_ms=3_000))
     pause = silence(1_024)  # long enough to end the turn in each mode, too short for any answer
     replayed = converse(stages, question(voice(640), pause, voice(640)))
-    assert outcomes(replayed) == [Outcome.INTERRUPTED, Outcome.COMPLETED]
-    assert prompt(stages.llm.requests[-1]) == [("system", "Be brief."), ("user", f"{FIRST} {SECOND}")]
-    assert stages.history == [("user", f"{FIRST} {SECOND}"), ("assistant", REPLY)]
+    assert outcomes(replayed) == [Outcome.COMPLETED]
+    assert prompt(stages.llm.requests[-1]) == [("system", "Be brief."), ("user", both)]
+    assert stages.history == [("user", both), ("assistant", REPLY)]
+    assert stages.llm.cancelled == 1
+    turn = replayed.turns[0].trace.finished.turn
+    assert len(turn.resumed_s) == 1
+    assert turn.ended is not None
+    assert turn.ended.transcript.text == both
+
+
+@pytest.mark.parametrize("mode", list(Mode))
+def test_digits_with_long_pauses_between_them_are_one_turn(mode: Mode) -> None:
+    said = ("The code is four.", "The code is four. Eight.", "The code is four. Eight. Two.")
+    stages = Stages(mode, stt=ScriptedSTT(said), llm=ScriptedLLM(ttft_ms=2_000))
+    pause = silence(768)
+    converse(stages, question(voice(640), pause, voice(320), pause, voice(320)))
+    assert stages.history == [("user", said[-1]), ("assistant", REPLY)]
+
+
+@pytest.mark.parametrize("mode", list(Mode))
+def test_a_cough_before_the_answer_is_heard_delays_it_and_asks_nothing_anew(mode: Mode) -> None:
+    stages = Stages(mode, stt=ScriptedSTT((FIRST, FIRST)), llm=ScriptedLLM(ttft_ms=1_000))
+    replayed = converse(stages, question(voice(640), silence(768), voice(128)))
+    assert outcomes(replayed) == [Outcome.COMPLETED]
+    assert stages.history == [("user", FIRST), ("assistant", REPLY)]
+    assert len(stages.llm.requests) == 1
+
+
+def test_nothing_is_heard_of_an_answer_while_the_user_goes_on() -> None:
+    """The answer is ready 100 ms after the user has begun to speak again, and fits the words by chance."""
+    stages = Stages(stt=ScriptedSTT((FIRST, FIRST)), llm=ScriptedLLM(ttft_ms=500, tokens_per_s=1_000))
+    replayed = converse(stages, question(voice(640), silence(448), voice(1_024)))
+    audible_s = replayed.turns[0].trace.finished.turn.answer.reply.playout.audible_s  # type: ignore[union-attr]
+    assert audible_s is not None
+    assert audible_s - replayed.epoch_s >= (320 + 640 + 448 + 1_024 + 200) / 1_000
 
 
 def test_a_barge_in_cancels_the_request() -> None:

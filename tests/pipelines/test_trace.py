@@ -174,11 +174,13 @@ def test_a_turn_whose_llm_failed_names_the_error_and_has_no_first_token() -> Non
     assert turn["stages"]["llm_ttft_ms"] is None
 
 
-def test_a_turn_that_was_cut_before_it_sounded_has_no_latency() -> None:
-    stages = Stages(stt=ScriptedSTT(turns=(("One.",), ("One and two.",))), llm=ScriptedLLM(ttft_ms=3_000))
-    first, second = documents(converse(stages, question(voice(640), silence(1_024), voice(640))))
-    assert (first["outcome"], first["turn_latency_ms"], first["critical_path"]) == ("interrupted", None, [])
-    assert second["turn_latency_ms"] is not None
+def test_a_turn_with_which_the_user_goes_on_after_its_commit_says_when() -> None:
+    stages = Stages(stt=ScriptedSTT(("One.", "One and two.")), llm=ScriptedLLM(ttft_ms=3_000))
+    (turn,) = documents(converse(stages, question(voice(640), silence(1_024), voice(640))))
+    assert turn["transcript"] == "One and two."
+    assert turn["resumed_ms"] == [pytest.approx(64 - 640, abs=10)]  # two windows after the second part began
+    assert [request["discarded"] for request in turn["requests"]] == [True, False]
+    assert turn["speculation"]["discards"] == 1
 
 
 def test_a_turn_that_was_cut_after_it_sounded_keeps_its_latency() -> None:
