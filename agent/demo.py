@@ -1,4 +1,4 @@
-"""`quickturn demo`: the main job on a fresh machine, with no key, no device and no download.
+"""`quickturn demo`: the main job on a fresh machine, with no key and no device.
 
 The shipped questions go through real speech recognition, a real HTTP stream and real synthesis, in the three modes
 and at four LLM speeds; only the LLM is simulated, and says so.
@@ -28,9 +28,9 @@ WHAT_IS_REAL = (
 
 
 def measurement(config: Config, out: Path, lanes: int) -> Measurement:
-    """The grid: three modes, four LLM speeds, the shortest of the shipped questions. Embedded engines, no tools."""
-    questions = sorted((r for r in shipped("question_short") if r.seen_voice), key=lambda r: len(r.pcm))[:QUESTIONS]
-    config = replace(config, agent=replace(config.agent, stt="embedded", tts="embedded", tools=False))
+    """The grid: three modes, four LLM speeds, the shortest of the shipped questions. No tools."""
+    questions = sorted(shipped("question_short"), key=lambda r: len(r.pcm))[:QUESTIONS]
+    config = replace(config, agent=replace(config.agent, tools=False))
     return Measurement(config, questions, LLMS, tuple(Mode), title="Quickturn demo", lanes=lanes, out=out)
 
 

@@ -1,7 +1,6 @@
 """`quickturn doctor`: what is installed, reachable and missing, each with its exact fix. It changes nothing."""
 
 import asyncio
-import importlib.util
 import json
 import os
 import platform
@@ -11,8 +10,12 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 
 from rich.console import Console
+from rich.markup import escape
 
+from agent import fetch
 from agent.config import Config
+from agent.model_names import check_name
+from agent.model_store import folder_of, origin_of
 from agent.rig import read_catalogue
 from agent.sound.capture import Capture
 from agent.sound.devices import Device, devices, find, rate_of
@@ -48,7 +51,7 @@ async def examine(config: Config, llms: list[str]) -> list[Check]:
     """
     catalogue = read_catalogue(config)
     endpoints = [catalogue.resolve(name) for name in llms]
-    checks = [_machine(), *await _engines(config), _pocketsphinx(), *await _sound(config.sound), *_keys(catalogue)]
+    checks = [_machine(), *_models(config), *await _engines(config), *await _sound(config.sound), *_keys(catalogue)]
     for endpoint in endpoints:
         checks += [check async for check in _provider(endpoint, catalogue)]
     return checks
@@ -62,9 +65,10 @@ def show(checks: list[Check], *, as_json: bool) -> int:
         console = Console(highlight=False, soft_wrap=True)
         colours = {State.OK: "green", State.NOTE: "yellow", State.BROKEN: "red"}
         for check in checks:
-            console.print(f"[{colours[check.state]}]{check.state:6}[/] [bold]{check.name}[/]: {check.found}")
+            name, found = escape(check.name), escape(check.found)
+            console.print(f"[{colours[check.state]}]{check.state:6}[/] [bold]{name}[/]: {found}")
             if check.fix:
-                console.print(f"       -> {check.fix}")
+                console.print(f"       -> {check.fix}", markup=False)
     return int(any(check.state is State.BROKEN for check in checks))
 
 
@@ -76,34 +80,53 @@ def _machine() -> Check:
     return Check("machine", State.OK, found)
 
 
+def _models(config: Config) -> list[Check]:
+    """Each speech model of the default set and of the configuration, with its hashes; none is downloaded."""
+    return [_model(spec) for spec in dict.fromkeys([config.agent.stt, config.agent.tts, *fetch.default_set()])]
+
+
+def _model(spec: str) -> Check:
+    try:
+        if fetch.is_local(spec):
+            return Check(spec, State.OK, "a local path, whose origin and hash are not known here")
+        check_name(spec)
+    except InputError as error:
+        return Check(spec, State.BROKEN, str(error), "name another in the configuration, or with --stt and --tts")
+    fault, origin = fetch.fault(spec, hashes=True), origin_of(spec)
+    if origin is None:
+        return Check(spec, State.NOTE, "not here yet", f"quickturn fetch {spec} (the first use does it too)")
+    where = f"{folder_of(spec)}; from {origin.source}; licence {origin.licence}"
+    if fault is not None:
+        return Check(spec, State.BROKEN, f"{where}; {fault}", f"quickturn fetch {spec}")
+    size = fetch.megabytes(sum(file.size_bytes for file in origin.files))
+    return Check(spec, State.OK, f"{where}; {size}, hashes hold")
+
+
 async def _engines(config: Config) -> list[Check]:
     """Load the configured engines and let the voice say a word: the only proof that they work."""
     from agent.engines import load_stt, load_tts
 
     async def stt() -> str:
-        _, note = await asyncio.to_thread(load_stt, config.agent.stt, live=False)
-        return note
+        return (await asyncio.to_thread(load_stt, config.agent.stt)).name
 
     async def tts() -> str:
-        engine, note = await asyncio.to_thread(load_tts, config.agent.tts)
+        engine = await asyncio.to_thread(load_tts, config.agent.tts)
         async with aclosing(engine.synthesize("Ready.")) as pieces:
             samples = sum([len(pcm) async for pcm in pieces])
-        return f"{note}; spoke {samples / engine.sample_rate_hz:.1f} s"
+        return f"{engine.name}; spoke {samples / engine.sample_rate_hz:.1f} s"
 
     checks = []
-    for name, load in (("speech to text", stt), ("text to speech", tts)):
+    for name, spec, load in (
+        ("speech to text", config.agent.stt, stt),
+        ("text to speech", config.agent.tts, tts),
+    ):
         try:
+            if not fetch.is_local(spec) and fetch.fault(spec) is not None:
+                continue  # `_models` has said so, and loading would download it
             checks.append(Check(name, State.OK, await load()))
         except QuickturnError as error:
-            checks.append(Check(name, State.BROKEN, str(error), "use 'embedded', or `quickturn fetch` a larger model"))
+            checks.append(Check(name, State.BROKEN, str(error), "quickturn fetch, or name another model"))
     return checks
-
-
-def _pocketsphinx() -> Check:
-    if importlib.util.find_spec("pocketsphinx"):
-        return Check("PocketSphinx", State.OK, "installed: open vocabulary without a download (--stt pocketsphinx)")
-    fix = "pip install 'quickturn[pocketsphinx]' for open vocabulary without a download"
-    return Check("PocketSphinx", State.NOTE, "not installed (optional)", fix)
 
 
 async def _sound(settings: SoundSettings) -> list[Check]:

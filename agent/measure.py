@@ -60,7 +60,6 @@ class Measured:
     turns: list[Document]
     rows: list[Document]
     summary: Document
-    notes: tuple[str, ...] = ()
     wavs: list[tuple[str, Path]] = field(default_factory=list)
     report: Path | None = None
 
@@ -73,8 +72,6 @@ async def measure(measurement: Measurement, console: Console) -> Measured:
     """Run it. Raises InputError, and ServiceError where a model cannot be reached at all."""
     out = make_folder(measurement.out) if measurement.out else None
     async with open_rig(measurement.config, measurement.llms) as rig:
-        for note in rig.notes:
-            console.print(f"[dim]{note}[/dim]")
         session = session_line(rig)
         with ExitStack() as files:
             paths = [measurement.trace, out / "trace.jsonl" if out else None]
@@ -85,7 +82,7 @@ async def measure(measurement: Measurement, console: Console) -> Measured:
             run, wavs = await _replay_all(measurement, rig, [*traces, *telemetry.sinks], out, console)
         summary = summarise(run.turns, run.loop_lag_ms)
         summary["failover"]["states"] = {llm: asdict(state) for llm, state in rig.failover_states().items()}
-    measured = Measured(session, run.turns, rows(run.turns, measurement.llms[0]), summary, rig.notes, wavs)
+    measured = Measured(session, run.turns, rows(run.turns, measurement.llms[0]), summary, wavs)
     if out is not None:
         measured.report = write_findings(out, session, run.turns, measured.rows, title=measurement.title, audio=wavs)
     return measured

@@ -42,14 +42,13 @@ less.
 
 @dataclass(frozen=True, slots=True)
 class Rig:
-    """Engines and models, ready. `notes` are what the user should be told about the choice of engines."""
+    """Engines and models, ready."""
 
     config: Config
     clock: Clock
     stt: SpeechToText
     tts: TextToSpeech
     models: dict[str, Model]
-    notes: tuple[str, ...]
     standby: Model | None = None
     tools: tuple[Tool, ...] = ()
     connections: Connections | None = None
@@ -105,7 +104,7 @@ def read_catalogue(config: Config) -> Catalogue:
 
 
 @asynccontextmanager
-async def open_rig(config: Config, llms: Sequence[str], *, live: bool = False) -> AsyncIterator[Rig]:
+async def open_rig(config: Config, llms: Sequence[str]) -> AsyncIterator[Rig]:
     """Load the engines and connect to every model of `llms`. Raises InputError and ServiceError."""
     tools = _tools(config)
     clock = asyncio.get_running_loop().time
@@ -114,11 +113,10 @@ async def open_rig(config: Config, llms: Sequence[str], *, live: bool = False) -
         stack.enter_context(threadpool_limits(1, "blas"))
         connections = Connections(config, read_catalogue(config), clock, stack)
         connections.check(llms)  # a missing key is told before the seconds that models take to load
-        stt, stt_note = await asyncio.to_thread(load_stt, config.agent.stt, live=live, clock=clock)
-        tts, tts_note = await asyncio.to_thread(load_tts, config.agent.tts)
+        stt = await asyncio.to_thread(load_stt, config.agent.stt, clock=clock)
+        tts = await asyncio.to_thread(load_tts, config.agent.tts)
         await connections.open(llms)
-        notes, standby = (stt_note, tts_note), connections.standby
-        yield Rig(config, clock, stt, tts, connections.models, notes, standby, tools, connections)
+        yield Rig(config, clock, stt, tts, connections.models, connections.standby, tools, connections)
 
 
 def _tools(config: Config) -> tuple[Tool, ...]:

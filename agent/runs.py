@@ -16,7 +16,7 @@ from agent.rig import Rig
 from pipelines.turn import Mode
 
 LANES = 4
-"""How many replays run at a time by default: with the embedded models each takes about a tenth of a core."""
+"""How many replays run at a time by default."""
 
 _LAG_PERIOD_S = 0.01
 

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from agent import fetch
 from agent.engines import load_stt
+from agent.model_store import names_here
 from agent.recordings import Recording, TurnLabel
 from pipelines.errors import InputError
 from pipelines.events import SAMPLE_RATE_HZ, AudioFrame, Heard, Pcm
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 _FRAME_SAMPLES = SAMPLE_RATE_HZ // 100
 _PRE_ROLL_SAMPLES = SAMPLE_RATE_HZ * 3 // 10
 _SILENCE = np.zeros(SAMPLE_RATE_HZ * 7 // 10, np.int16)  # lets the detector notice the last stop
-_STOCK_WINDOW_S = 30.0
 _PACE_S = 0.001  # a frame: ten times as fast as speech, slow enough for partials to come between
 
 
@@ -55,7 +54,7 @@ class HeardTurn:
     """One labelled turn as a recogniser understood it; `final_ms` are the waits for its final transcripts."""
 
     recording: str
-    seen_voice: bool
+    held_out: bool
     reference: str
     hypothesis: str
     final_ms: tuple[float, ...]
@@ -73,9 +72,9 @@ class Evaluation:
     choice: Choice
     turns: tuple[HeardTurn, ...]
 
-    def wer(self, *, seen: bool | None = None) -> float | None:
-        """Word error rate over all turns, or those with seen or unseen voices; None where there are none."""
-        turns = [turn for turn in self.turns if seen is None or turn.seen_voice is seen]
+    def wer(self, *, held_out: bool | None = None) -> float | None:
+        """Word error rate over all turns, or those of held-out or of other voices; None where there are none."""
+        turns = [turn for turn in self.turns if held_out is None or turn.held_out is held_out]
         if not turns:
             return None
         return word_error_rate([turn.reference for turn in turns], [turn.hypothesis for turn in turns])
@@ -91,13 +90,13 @@ class Evaluation:
             "stt": self.choice.stt,
             "window_s": self.choice.window_s,
             "wer": self.wer(),
-            "wer_seen_voices": self.wer(seen=True),
-            "wer_unseen_voices": self.wer(seen=False),
+            "wer_tuned_voices": self.wer(held_out=False),
+            "wer_held_out_voices": self.wer(held_out=True),
             "final_ms": {"p50": self.final_ms(50), "p95": self.final_ms(95)},
             "turns": [
                 {
                     "recording": turn.recording,
-                    "seen_voice": turn.seen_voice,
+                    "held_out": turn.held_out,
                     "reference": turn.reference,
                     "transcript": turn.hypothesis,
                     "wer": turn.wer,
@@ -135,21 +134,16 @@ def run(
 
 
 def choices_of(stts: Sequence[str] | None, windows: Sequence[float] | None) -> list[Choice]:
-    """The engines at the encoder windows asked for; by default all that are here, the embedded one at two windows."""
+    """The engines at the encoder windows asked for; by default all that are here."""
     if stts is None:
-        stts = ["embedded", *_pocketsphinx(), *(f"whisper:{name}" for name in fetch.fetched_whispers())]
-        if not windows:
-            return [Choice("embedded", 0.0), Choice("embedded", _STOCK_WINDOW_S), *(Choice(stt) for stt in stts[1:])]
-    return [
-        Choice(stt, window)
-        for stt in stts
-        for window in (windows if windows and not stt.startswith("pocketsphinx") else [None])
-    ]
+        stts = list(dict.fromkeys(["whisper:tiny.en", *names_here("whisper")]))
+    wanted: Sequence[float | None] = windows or [None]
+    return [Choice(stt, window) for stt in stts for window in wanted]
 
 
 def evaluate(choice: Choice, recordings: Iterable[Recording], heard_one: Callable[[], None]) -> Evaluation:
     """Transcribe every labelled turn of `recordings`, calling `heard_one` after each. Blocking."""
-    stt, _ = load_stt(choice.stt, live=False, window_s=choice.window_s)
+    stt = load_stt(choice.stt, window_s=choice.window_s)
 
     async def transcribe_all() -> tuple[HeardTurn, ...]:
         turns = []
@@ -174,7 +168,7 @@ async def _hear(stt: SpeechToText, recording: Recording, turn: TurnLabel) -> Hea
             text = transcript.text
             if transcript.is_final:
                 waits.append((transcript.ready_s - transcript.started_s) * 1000)
-    return HeardTurn(recording.name, recording.seen_voice, turn.text or "", text, tuple(waits))
+    return HeardTurn(recording.name, recording.held_out, turn.text or "", text, tuple(waits))
 
 
 def _events(pcm: Pcm) -> list[Heard]:
@@ -200,12 +194,6 @@ async def _feed(events: list[Heard]) -> AsyncIterator[Heard]:
         yield event
 
 
-def _pocketsphinx() -> list[str]:
-    from importlib.util import find_spec
-
-    return ["pocketsphinx"] if find_spec("pocketsphinx") else []
-
-
 def _print(evaluations: list[Evaluation], console: "Console") -> None:
     console.print(_summary(evaluations))
     console.print(_by_recording(evaluations))
@@ -216,10 +204,10 @@ def _summary(evaluations: list[Evaluation]) -> "Table":
     from rich.table import Table
 
     table = Table("recogniser", title="Speech recognisers")
-    for heading in ("WER", "seen voices", "unseen voices", "wait p50", "wait p95"):
+    for heading in ("WER", "tuned voices", "held-out voices", "wait p50", "wait p95"):
         table.add_column(heading, justify="right")
     for e in evaluations:
-        rates = (e.wer(), e.wer(seen=True), e.wer(seen=False))
+        rates = (e.wer(), e.wer(held_out=False), e.wer(held_out=True))
         table.add_row(e.choice.name, *map(_percent, rates), _ms(e.final_ms(50)), _ms(e.final_ms(95)))
     return table
 
@@ -231,7 +219,7 @@ def _by_recording(evaluations: list[Evaluation]) -> "Table":
     for e in evaluations:
         table.add_column(e.choice.name, justify="right")
     for turns in zip(*(e.turns for e in evaluations), strict=True):
-        name = turns[0].recording + ("" if turns[0].seen_voice else " (unseen voice)")
+        name = turns[0].recording + (" (held-out voice)" if turns[0].held_out else "")
         table.add_row(name, turns[0].reference, *(_percent(turn.wer) for turn in turns))
     return table
 

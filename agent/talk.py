@@ -50,8 +50,7 @@ async def talk(wanted: Talk) -> list[Document]:
     """Converse; returns the turns. Raises InputError, and ServiceError where a model cannot be reached."""
     console = terminal()
     async with AsyncExitStack() as stack:
-        rig = await stack.enter_async_context(open_rig(wanted.config, wanted.llms, live=True))
-        _tell(rig.notes)
+        rig = await stack.enter_async_context(open_rig(wanted.config, wanted.llms))
         session = session_line(rig)
         sinks = _sinks(wanted, session, stack)
         say: Callable[[str], None] = _say if console is None else lambda line: None

@@ -8,6 +8,7 @@ from agent.commands.shared import (
     ConfigFile,
     Json,
     MaxMinutes,
+    Offline,
     Wavs,
     chosen_recordings,
     read_config,
@@ -34,14 +35,15 @@ def fetch(
         list[str] | None, typer.Argument(help="whisper:SIZE or piper:VOICE, such as whisper:base.en.")
     ] = None,
     list_them: Annotated[bool, typer.Option("--list", help="Show what can be fetched and what is here.")] = False,
+    offline: Offline = False,
 ) -> None:
-    """Download larger speech models, with progress; what is already there is kept."""
+    """Download speech models, by default those that every command needs; what is already here is checked and kept."""
     from agent import fetch as body
 
-    if list_them or not models:
+    if list_them:
         body.list_models(stdout())
     else:
-        body.fetch_models(models, stderr())
+        body.fetch_models(models or body.default_set(), stderr())
 
 
 def stt_eval(
@@ -50,6 +52,7 @@ def stt_eval(
     window: Annotated[list[float] | None, typer.Option(help="Encoder windows in seconds; may be given again.")] = None,
     json: Json = False,
     max_minutes: MaxMinutes = 30.0,
+    offline: Offline = False,
 ) -> None:
     """Word error rate and latency of each speech recogniser on labelled recordings."""
     from agent import stt_eval as body

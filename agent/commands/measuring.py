@@ -14,6 +14,7 @@ from agent.commands.shared import (
     Llms,
     MaxMinutes,
     ModeName,
+    Offline,
     Out,
     Repeat,
     Standby,
@@ -45,8 +46,9 @@ def demo(
     config: ConfigFile = None,
     lanes: Lanes = 4,
     json: Json = False,
+    offline: Offline = False,
 ) -> None:
-    """The main job with no key, no device, no download: the shipped questions at four LLM speeds and in three modes."""
+    """The main job with no key and no device: the shipped questions at four LLM speeds and in three modes."""
     from agent import console as show
     from agent import demo as body
     from agent.report import headline
@@ -84,6 +86,7 @@ def replay(
     lanes: Lanes = 4,
     repeat: Repeat = 1,
     max_minutes: MaxMinutes = 30.0,
+    offline: Offline = False,
 ) -> None:
     """Run recordings through the agent in real time; time every turn."""
     from agent import console as show
@@ -129,6 +132,7 @@ def compare(
         list[str] | None, typer.Option(help="Exit 1 if worse than the baseline: 'p95>+10%'; may be given again.")
     ] = None,
     max_minutes: MaxMinutes = 30.0,
+    offline: Offline = False,
 ) -> None:
     """The same turns under several LLMs: the difference by stage, with confidence intervals."""
     from agent import console as show

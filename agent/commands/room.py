@@ -8,9 +8,11 @@ from agent.commands.shared import (
     ConfigFile,
     Llms,
     ModeName,
+    Offline,
     Stt,
     Trace,
     Tts,
+    have_models,
     offered_llms,
     read_config,
     run,
@@ -69,6 +71,7 @@ def worker(
     metrics_port: Annotated[int | None, typer.Option(min=1, max=65535, help="Serve Prometheus metrics here.")] = None,
     trace: Trace = None,
     config: ConfigFile = None,
+    offline: Offline = False,
 ) -> None:
     """Serve the rooms that LiveKit sends it into, several at a time, until SIGTERM or Ctrl-C."""
     from agent.room.worker import Post
@@ -83,7 +86,10 @@ def worker(
         room={"sessions": sessions},
     )
     post = Post(_livekit(url, api_key, api_secret), agent_name, settings.room, health_port)
-    if not run(work(Work(settings, offered_llms(settings, llm), post, _engine(engine), trace, set_up))):
+    llms = offered_llms(settings, llm)
+    wanted = Work(settings, llms, post, _engine(engine), trace, set_up)
+    have_models(settings, llms)
+    if not run(work(wanted)):
         raise typer.Exit(1)
 
 
@@ -104,6 +110,7 @@ def join(
     tts: Tts = None,
     trace: Trace = None,
     config: ConfigFile = None,
+    offline: Offline = False,
 ) -> None:
     """Enter one room from here, and answer whoever comes, until the room ends or Ctrl-C."""
     from agent.room.access import given_seat
@@ -111,12 +118,15 @@ def join(
     from agent.room.join import join as stay
 
     settings = read_config(config, mode=mode, stt=stt, tts=tts)
+    llms = offered_llms(settings, llm)
     if token is not None:
         seat = given_seat(url, token)
-        run(stay(Join(settings, offered_llms(settings, llm), lambda: seat, room, trace)))
-        return
-    livekit = _livekit(url, api_key, api_secret)
-    run(stay(Join(settings, offered_llms(settings, llm), lambda: livekit.seat(room, identity), room, trace, livekit)))
+        wanted = Join(settings, llms, lambda: seat, room, trace)
+    else:
+        livekit = _livekit(url, api_key, api_secret)
+        wanted = Join(settings, llms, lambda: livekit.seat(room, identity), room, trace, livekit)
+    have_models(settings, llms)
+    run(stay(wanted))
 
 
 @room.command()

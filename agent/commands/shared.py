@@ -3,6 +3,7 @@
 Heavy imports happen inside functions, so that `--help` answers at once.
 """
 
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
@@ -12,7 +13,7 @@ import typer
 from pipelines.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Mapping
+    from collections.abc import Coroutine, Mapping, Sequence
 
     from rich.console import Console
 
@@ -23,14 +24,24 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+
+def _go_offline(wanted: bool) -> bool:
+    if wanted:  # the hub's own library goes by this variable too, and so do processes that we start
+        os.environ["HF_HUB_OFFLINE"] = "1"
+    return wanted
+
+
 Wavs = Annotated[list[Path] | None, typer.Argument(help="WAV, FLAC, OGG or MP3 files; none: the shipped recordings.")]
 Llm = Annotated[str | None, typer.Option(help="PROVIDER/MODEL, or sim/PROFILE, or sim/TTFT_MS:TOK_PER_S.")]
 Llms = Annotated[list[str] | None, typer.Option("--llm", help="Give it once for each LLM; the first is the baseline.")]
 ModeName = Annotated[str | None, typer.Option(help="sequential, streaming or speculative.")]
 Standby = Annotated[str | None, typer.Option(help="The LLM that takes over where --llm fails or is late.")]
 Hedge = Annotated[str | None, typer.Option(help="When the standby is asked too: p95, off, or milliseconds.")]
-Stt = Annotated[str | None, typer.Option(help="auto, embedded, whisper:SIZE_OR_PATH or pocketsphinx.")]
-Tts = Annotated[str | None, typer.Option(help="auto, embedded or piper:VOICE_OR_PATH.")]
+Stt = Annotated[str | None, typer.Option(help="whisper:SIZE_OR_PATH.")]
+Tts = Annotated[str | None, typer.Option(help="piper:VOICE_OR_PATH.")]
+Offline = Annotated[
+    bool, typer.Option("--offline", callback=_go_offline, help="Download no model; say what is missing instead.")
+]
 ConfigFile = Annotated[Path | None, typer.Option("--config", help="A TOML file over the shipped defaults.")]
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout, everything else on stderr.")]
 Trace = Annotated[Path | None, typer.Option(help="Write the trace (JSON Lines) to this file.")]
@@ -123,10 +134,28 @@ def chosen_recordings(wavs: list[Path] | None, max_minutes: float) -> "list[Reco
     return load(wavs, max_minutes) if wavs else shipped()
 
 
+def have_models(config: "Config", llms: "Sequence[str]") -> None:
+    """Download the speech models that are not here. Raises InputError, DownloadError.
+
+    Before there is an event loop, so that Ctrl-C ends a download at once; and not for an LLM that cannot be asked.
+    """
+    from agent.fetch import fetch_needed
+    from agent.rig import read_catalogue
+
+    catalogue = read_catalogue(config)
+    for llm in llms:
+        catalogue.resolve(llm).api_key()
+    fetch_needed([config.agent.stt, config.agent.tts], stderr())
+
+
 def run_measurement(measurement: "Measurement", console: "Console") -> "Measured":
     """Run a measurement with its progress on `console`."""
     from agent.measure import measure
+    from agent.output_folder import make_folder
 
+    if measurement.out:
+        make_folder(measurement.out)  # refused before a download
+    have_models(measurement.config, measurement.llms)
     return run(measure(measurement, console))
 
 
@@ -153,8 +182,6 @@ def print_summary(measured: "Measured", recordings: "list[Recording]") -> None:
     plain = stdout()
     if any(not recording.labelled for recording in recordings):
         plain.print("no labels beside some files: there the end of speech is estimated from energy and voice activity")
-        if measured.session["engines"]["stt"] == "embedded":
-            plain.print("the embedded recogniser does not understand human speech: try --stt pocketsphinx")
     if measured.report:
         plain.print(f"report  {measured.report}")
 

@@ -10,10 +10,12 @@ from agent.commands.shared import (
     Hedge,
     Llms,
     ModeName,
+    Offline,
     Standby,
     Stt,
     Trace,
     Tts,
+    have_models,
     offered_llms,
     read_config,
     run,
@@ -36,6 +38,7 @@ def talk(
     seconds: Annotated[float | None, typer.Option(min=1, help="Stop after so long.")] = None,
     metrics_port: Annotated[int | None, typer.Option(min=1, max=65535, help="Serve Prometheus metrics here.")] = None,
     config: ConfigFile = None,
+    offline: Offline = False,
 ) -> None:
     """Talk to it: microphone and speaker; keys switch the LLM while you talk."""
     from agent.talk import Talk
@@ -51,4 +54,6 @@ def talk(
         sound={"input": input, "output": output},
         telemetry={"metrics_port": metrics_port},
     )
-    run(converse(Talk(settings, offered_llms(settings, llm), record, trace, seconds)))
+    llms = offered_llms(settings, llm)
+    have_models(settings, llms)
+    run(converse(Talk(settings, llms, record, trace, seconds)))

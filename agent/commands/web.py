@@ -5,7 +5,20 @@ from typing import Annotated
 
 import typer
 
-from agent.commands.shared import ConfigFile, Llms, ModeName, Stt, Trace, Tts, offered_llms, read_config, run, stdout
+from agent.commands.shared import (
+    ConfigFile,
+    Llms,
+    ModeName,
+    Offline,
+    Stt,
+    Trace,
+    Tts,
+    have_models,
+    offered_llms,
+    read_config,
+    run,
+    stdout,
+)
 
 
 def web(
@@ -24,6 +37,7 @@ def web(
     ] = None,
     trace: Trace = None,
     config: ConfigFile = None,
+    offline: Offline = False,
 ) -> None:
     """Talk to it in the browser: a page with the transcript, the waterfall of every turn and an LLM-speed slider."""
     from agent.web.doors import Doors
@@ -31,4 +45,6 @@ def web(
 
     settings = read_config(config, mode=mode, stt=stt, tts=tts)
     doors = Doors(host, token)
-    run(serve(Serving(settings, offered_llms(settings, llm), doors, port, sessions, trace, record), stdout()))
+    llms = offered_llms(settings, llm)
+    have_models(settings, llms)
+    run(serve(Serving(settings, llms, doors, port, sessions, trace, record), stdout()))

@@ -5,7 +5,19 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from agent.commands.shared import ConfigFile, Json, Lanes, Repeat, read_config, run, stderr, stdout, turn_mode
+from agent.commands.shared import (
+    ConfigFile,
+    Json,
+    Lanes,
+    Offline,
+    Repeat,
+    have_models,
+    read_config,
+    run,
+    stderr,
+    stdout,
+    turn_mode,
+)
 from pipelines.errors import InputError
 
 if TYPE_CHECKING:
@@ -39,6 +51,7 @@ def whatif(
     json: Json = False,
     lanes: Lanes = 4,
     repeat: Repeat = 1,
+    offline: Offline = False,
 ) -> None:
     """What another LLM would have made of a recorded run. Default: the demo's four; --verify replays for real."""
     from agent.output_folder import make_folder
@@ -115,6 +128,7 @@ def _verify(
     from agent.whatif.verify import verify
 
     found = _found(base, paths)
+    have_models(settings, [])
     return run(verify(predictions, found, settings, lanes=lanes, repeat=repeat, console=stderr()))
 
 

@@ -59,13 +59,13 @@ class HeardUtterance:
 class STT(stt.STT[Literal["utterance_ended"]]):
     """Any of Quickturn's recognisers; all streams share the one model. English only.
 
-    `engine` is a name (`embedded`, `whisper:SIZE_OR_PATH`, `pocketsphinx`, `auto`), which is loaded here and blocks
-    for a second or more, or a recogniser that is loaded already. Raises InputError, DownloadError or StageError.
+    `engine` is a name (`whisper:SIZE_OR_PATH`), which is loaded here, fetched if need be, and blocks for a second or
+    more, or a recogniser that is loaded already. Raises InputError or DownloadError.
     """
 
     def __init__(
         self,
-        engine: str | SpeechToText = "auto",
+        engine: str | SpeechToText = "whisper:tiny.en",
         *,
         vad: VadSettings | None = None,
         endpointing: EndpointingSettings | None = None,
@@ -82,7 +82,7 @@ class STT(stt.STT[Literal["utterance_ended"]]):
             )
         )
         new_probability()  # its weights are loaded once a process, and now rather than in the first stream
-        self.engine = load_stt(engine, live=True)[0] if isinstance(engine, str) else engine
+        self.engine = load_stt(engine) if isinstance(engine, str) else engine
         self._vad = vad or VadSettings()
         self._endpointing = endpointing or EndpointingSettings()
         self._new_probability = new_probability

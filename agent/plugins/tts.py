@@ -31,13 +31,15 @@ _NOTHING_MS = 20  # 20 ms is also what the 10 ms that an emitter holds back, and
 class TTS(tts.TTS[str]):
     """Any of Quickturn's voices, at its own sample rate; several texts may be synthesized at once.
 
-    `engine` is a name (`embedded`, `embedded:VOICE`, `piper:VOICE_OR_PATH`, `auto`), which is loaded here and blocks
-    for up to a second, or a voice that is loaded already. With `first_unit="clause"` speech may begin with a clause.
-    Raises InputError, DownloadError or StageError.
+    `engine` is a name (`piper:VOICE_OR_PATH`), which is loaded here, fetched if need be, and blocks for a second or
+    more, or a voice that is loaded already. With `first_unit="clause"` speech may begin with a clause.
+    Raises InputError or DownloadError.
     """
 
-    def __init__(self, engine: str | TextToSpeech = "auto", *, first_unit: FirstUnit = "sentence") -> None:
-        self.engine = load_tts(engine)[0] if isinstance(engine, str) else engine
+    def __init__(
+        self, engine: str | TextToSpeech = "piper:en_US-joe-medium", *, first_unit: FirstUnit = "sentence"
+    ) -> None:
+        self.engine = load_tts(engine) if isinstance(engine, str) else engine
         self.first_unit: FirstUnit = first_unit
         super().__init__(
             capabilities=tts.TTSCapabilities(streaming=True),

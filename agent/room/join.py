@@ -49,10 +49,10 @@ async def join(wanted: Join) -> None:
     if wanted.server is not None:
         await wanted.server.check()
     async with AsyncExitStack() as stack:
-        rig = await stack.enter_async_context(open_rig(wanted.config, wanted.llms, live=True))
+        rig = await stack.enter_async_context(open_rig(wanted.config, wanted.llms))
         telemetry = stack.enter_context(open_telemetry(wanted.config.telemetry))
         traces = [stack.enter_context(TraceFile(wanted.trace, session_line(rig)))] if wanted.trace else []
-        for note in (*rig.notes, *telemetry.notes):
+        for note in telemetry.notes:
             _say(note)
         keep_native_log()
         await _stay(wanted, rig, [*traces, *telemetry.sinks])

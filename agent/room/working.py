@@ -57,10 +57,10 @@ async def work(wanted: Work) -> bool:
     # LiveKit would load its own models into every process; our engine has its own.
     os.environ.setdefault("LIVEKIT_AGENTS_PRELOAD_LOCAL_INFERENCE", "0")
     async with AsyncExitStack() as stack:
-        rig = await stack.enter_async_context(open_rig(wanted.config, wanted.llms, live=True))
+        rig = await stack.enter_async_context(open_rig(wanted.config, wanted.llms))
         telemetry = stack.enter_context(open_telemetry(wanted.config.telemetry))
         traces = [stack.enter_context(TraceFile(wanted.trace, session_line(rig)))] if wanted.trace else []
-        for note in (*rig.notes, *telemetry.notes):
+        for note in telemetry.notes:
             _say(note)
         keep_native_log()
         sinks = (Numbered([*traces, *telemetry.sinks]),)

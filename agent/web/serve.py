@@ -46,10 +46,10 @@ async def serve(wanted: Serving, console: Console) -> None:
     if wanted.record is not None:
         make_folder(wanted.record, "--record")  # refused now, and not when the first page comes
     async with AsyncExitStack() as stack:
-        rig = await stack.enter_async_context(open_rig(wanted.config, wanted.llms, live=True))
+        rig = await stack.enter_async_context(open_rig(wanted.config, wanted.llms))
         telemetry = stack.enter_context(open_telemetry(wanted.config.telemetry))
         traces = [stack.enter_context(TraceFile(wanted.trace, session_line(rig)))] if wanted.trace else []
-        for note in (*rig.notes, *telemetry.notes):
+        for note in telemetry.notes:
             console.print(note, style="dim", markup=False)
         offer = Offer(wanted.llms, slider_speeds(), wanted.llms[0], wanted.config.agent.mode)
         server = Server(rig, offer, wanted.doors, wanted.sessions, [*traces, *telemetry.sinks], wanted.record)

@@ -28,4 +28,4 @@ class ScriptedRig(Rig):
 def scripted_rig(stt: ScriptedSTT | None = None, llm: ScriptedLLM | None = None) -> Rig:
     endpoint = load_catalogue(shipped("configs") / "providers.toml").resolve(LLM)
     model = Model(endpoint, cast(ChatCompletions, llm or ScriptedLLM()))
-    return ScriptedRig(load_config(), now, stt or ScriptedSTT(), ScriptedTTS(), {LLM: model}, ("scripted",))
+    return ScriptedRig(load_config(), now, stt or ScriptedSTT(), ScriptedTTS(), {LLM: model})

@@ -227,7 +227,7 @@ async def ask(set_up: SetUp, *names: str) -> list[tuple[Document, float]]:
     speech = {"stt": "embedded", "tts": "embedded", "tools": False}
     sink, told, llm = Sink(), [], "sim/100:1000"
     async with AsyncExitStack() as stack:
-        rig = await stack.enter_async_context(open_rig(load_config(None, {"agent": speech}), [llm], live=True))
+        rig = await stack.enter_async_context(open_rig(load_config(None, {"agent": speech}), [llm]))
         held = await stack.enter_async_context(held_session(rig, llm, [sink], set_up))
         microphone, loudspeaker = Microphone(), Loudspeaker(speed=4)
         held.session.input.audio, held.session.output.audio = microphone, loudspeaker

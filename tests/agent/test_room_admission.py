@@ -1,12 +1,14 @@
 """The load that a worker tells, from readings and from the real counters."""
 
 import asyncio
+import os
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from agent.config import load_config
-from agent.room.admission import Admission, Readings, Used, load, why_full
+from agent.room.admission import Admission, Readings, Used, cores, load, why_full
 
 SETTINGS = load_config().room
 
@@ -83,6 +85,28 @@ def test_lateness_counts_by_its_p95_and_is_forgotten() -> None:
     assert machine.admission.load >= 1
     machine.now_s += 6
     assert machine.admission.readings().late_ms == 0
+
+
+@pytest.mark.parametrize(
+    ("cpu_max", "expected"), [("50000 100000", 0.5), ("99900000 100000", None), ("max 100000", None)]
+)
+def test_cores_are_those_of_the_process_within_its_cgroups_quota(
+    tmp_path: Path, cpu_max: str, expected: float | None
+) -> None:
+    (tmp_path / "cpu.max").write_text(f"{cpu_max}\n")
+    bound = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    assert cores(tmp_path / "cpu.max") == (bound if expected is None else expected)
+    assert cores(tmp_path / "none") == bound
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system cannot bind a process to a core")
+def test_a_process_that_is_bound_to_one_core_has_one(tmp_path: Path) -> None:
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(before)})
+    try:
+        assert cores(tmp_path / "none") == 1
+    finally:
+        os.sched_setaffinity(0, before)
 
 
 def test_the_real_counters_are_sampled_by_a_task() -> None:

@@ -52,7 +52,7 @@ def stay(
 
     async def main() -> tuple[Ending, list[dict[str, Any]]]:
         sink, config = Sink(), load_config(None, {"agent": SPEECH, "room": {"greeting": "", "absent_s": 1.0}})
-        async with open_rig(config, [LLM], live=True) as rig:
+        async with open_rig(config, [LLM]) as rig:
             agent = AgentSessionStay(rig, [LLM], [sink])
             seat = LiveKit(server.url, server.api_key, server.api_secret).seat(room, "agent")
             staying = asyncio.create_task(agent.run(seat), name="stay")
