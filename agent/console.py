@@ -108,8 +108,8 @@ def summary_lines(summary: Mapping[str, Any], cells: int) -> list[str]:
             f"overhead p50 {summary['overhead_ms']['p50']} ms, p99 {summary['overhead_ms']['p99']} ms; "
             f"event-loop lag p99 {summary['event_loop_lag_ms']['p99']} ms"
         )
-    if summary["wer"] is not None or summary["wer_unseen_voice"] is not None:
-        lines.append(f"word error rate {_rates(summary['wer'], summary['wer_unseen_voice'])}")
+    if summary["wer"] is not None or summary["wer_held_out"] is not None:
+        lines.append(f"word error rate {_rates(summary['wer'], summary['wer_held_out'])}")
     if ledger["requests"]:
         lines.append(
             f"speculation: {ledger['hits']} of {ledger['turns']} turns hit, {ledger['requests']} requests, "
@@ -151,10 +151,10 @@ def failure_lines(turns: Sequence[Mapping[str, Any]]) -> list[str]:
     return [f"failed: {error} ({', '.join(dict.fromkeys(names))})" for error, names in failures.items()]
 
 
-def _rates(seen: float | None, unseen: float | None) -> str:
-    if unseen is None:
-        return f"{seen:.1%}"
-    return f"{unseen:.1%} (unseen voice)" if seen is None else f"{seen:.1%} (a voice it never heard: {unseen:.1%})"
+def _rates(tuned: float | None, held_out: float | None) -> str:
+    if held_out is None:
+        return f"{tuned:.1%}"
+    return f"{held_out:.1%} (held-out voices)" if tuned is None else f"{tuned:.1%} (held-out voices: {held_out:.1%})"
 
 
 def _number(value: float | None) -> str:

@@ -23,7 +23,6 @@ name = "user"
 file = "user.wav"
 kind = "live"
 voice = "live"
-seen_voice = false
 """
 
 

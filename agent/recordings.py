@@ -31,13 +31,20 @@ _SEARCH_SAMPLES = SAMPLE_RATE_HZ // 4
 _EDGE_DB = -45.0
 
 
+PauseKind = Literal["dangling", "open", "finished", "comma", "list"]
+"""What stands before a pause. `dangling`: words that cannot end a sentence ("and the"). `open`: a sentence that could be
+whole, said in the melody of one that goes on. `finished`: a sentence that is whole, melody and all; another one follows.
+`comma`: a clause. `list`: a digit, a letter or a group of them.
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """Silence inside an utterance, and whether the words `after` which it falls look complete or dangle ("and the")."""
+    """Silence inside an utterance, and the kind of words `after` which it falls."""
 
     start_samples: int
     end_samples: int
-    after: Literal["complete", "dangling"]
+    after: PauseKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,12 +67,15 @@ class TurnLabel:
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """16 kHz audio with its turns, none if nobody speaks. Not `labelled`: the turns are estimated and hold no text."""
+    """16 kHz audio with its turns, none if nobody speaks. Not `labelled`: the turns are estimated and hold no text.
+
+    `held_out`: the voice had no part in the choice of any threshold, so figures from it are figures for a stranger.
+    """
 
     name: str
     kind: str
     voice: str
-    seen_voice: bool
+    held_out: bool
     pcm: Pcm
     turns: tuple[TurnLabel, ...]
     labelled: bool
@@ -84,7 +94,7 @@ def load(paths: Sequence[Path], max_minutes: float = 30.0) -> list[Recording]:
         recording = _unlabelled(path, pcm) if entry is None else _labelled(path, pcm, *entry)
         if recording.name in recordings:
             raise InputError(
-                f"{path}: another recording is named {recording.name!r} already; right would be distinct names"
+                f"{path}: another recording is named {recording.name!r} already; expected distinct names"
             )
         recordings[recording.name] = recording
     return list(recordings.values())
@@ -111,7 +121,7 @@ class _TurnEntry(BaseModel):
     end_samples: int
     clip_start_samples: int
     clip_end_samples: int
-    pauses: list[tuple[int, int, Literal["complete", "dangling"]]] = []
+    pauses: list[tuple[int, int, PauseKind]] = []
     barge_in_ms: int | None = None
 
 
@@ -121,7 +131,8 @@ class _Entry(BaseModel):
     file: str
     kind: str
     voice: str
-    seen_voice: bool
+    held_out: bool = False
+    condition: str | None = None
     noise_snr_db: float | None = None
     turn: list[_TurnEntry] = []
 
@@ -146,7 +157,7 @@ def _entries(folder: Path) -> dict[str, tuple[str, _Entry]]:
     for index, entry in enumerate(labels.recording):
         where = f"{path}: recording[{index}]"
         if entry.file in entries:
-            raise ConfigError(f"{where}.file {entry.file!r} is labelled twice; right would be one entry for each file")
+            raise ConfigError(f"{where}.file {entry.file!r} is labelled twice; expected one entry for each file")
         entries[entry.file] = (where, entry)
     return entries
 
@@ -156,7 +167,7 @@ def _first_fault(error: ValidationError) -> str:
     keys = "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in fault["loc"]).lstrip(".")
     if fault["type"] == "extra_forbidden":
         models: dict[int, type[BaseModel]] = {1: _Labels, 3: _Entry, 5: _TurnEntry}
-        return f"{keys} is not a known key; right would be one of: {', '.join(models[len(fault['loc'])].model_fields)}"
+        return f"{keys} is not a known key; expected one of: {', '.join(models[len(fault['loc'])].model_fields)}"
     if fault["type"] == "missing":
         return f"{keys} is missing"
     return f"{keys} {fault['input']!r}: {fault['msg']}"
@@ -182,25 +193,25 @@ def _labelled(path: Path, pcm: Pcm, where: str, entry: _Entry) -> Recording:
     if turns and clip_end != len(pcm):
         raise ConfigError(
             f"{where}.turn[{len(turns) - 1}].clip_end_samples {clip_end} is not the end of {path.name}; "
-            f"right would be {len(pcm)}"
+            f"expected {len(pcm)}"
         )
-    return Recording(entry.name, entry.kind, entry.voice, entry.seen_voice, pcm, turns, labelled=True)
+    return Recording(entry.name, entry.kind, entry.voice, entry.held_out, pcm, turns, labelled=True)
 
 
 def _check_turn(where: str, turn: TurnLabel, clip_start: int) -> None:
     if turn.clip_start_samples != clip_start:
-        raise ConfigError(f"{where}.clip_start_samples {turn.clip_start_samples}: right would be {clip_start}")
+        raise ConfigError(f"{where}.clip_start_samples {turn.clip_start_samples}: expected {clip_start}")
     pauses = [time for pause in turn.pauses for time in (pause.start_samples, pause.end_samples)]
     times = [turn.start_samples, *pauses, turn.end_samples]
     if any(later <= earlier for earlier, later in pairwise(times)):
-        raise ConfigError(f"{where}: start, pauses and end are {times}; right would be increasing samples")
+        raise ConfigError(f"{where}: start, pauses and end are {times}; expected increasing samples")
     if times[0] < turn.clip_start_samples or times[-1] > turn.clip_end_samples:
         raise ConfigError(
             f"{where}: speech from {times[0]} to {times[-1]} leaves its clip; "
-            f"right would be within {turn.clip_start_samples} to {turn.clip_end_samples}"
+            f"expected within {turn.clip_start_samples} to {turn.clip_end_samples}"
         )
     if turn.barge_in_ms is not None and (clip_start == 0 or turn.barge_in_ms < 0):
-        raise ConfigError(f"{where}.barge_in_ms {turn.barge_in_ms}: right would be 0 or more, after the first turn")
+        raise ConfigError(f"{where}.barge_in_ms {turn.barge_in_ms}: expected 0 or more, after the first turn")
 
 
 # ---------------------------------------------------------------- estimates where labels are missing

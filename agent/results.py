@@ -35,7 +35,7 @@ def turn_documents(replayed: Replayed, rig: Rig, llm: str, mode: Mode) -> list[D
     recording, prices = replayed.recording, rig.prices
     names = {"mode": mode.value, "llm": llm, "simulated": rig.models[llm].endpoint.simulated}
     engines = {"stt": rig.stt.name, "tts": rig.tts.name}
-    about: Document = {"recording": recording.name, "kind": recording.kind, "seen_voice": recording.seen_voice}
+    about: Document = {"recording": recording.name, "kind": recording.kind, "held_out": recording.held_out}
     now = rig.clock(), datetime.now(UTC)
     said = _scored([(turn, _placed(turn, replayed, prices, now)) for turn in replayed.turns], recording.labelled)
     if not said:
@@ -89,8 +89,8 @@ def summarise(turns: Sequence[Mapping[str, Any]], loop_lag_ms: Sequence[float]) 
         "endpointing_ms": percentiles([t["stages"]["endpointing_ms"] for t in completed]),
         "overhead_ms": percentiles([share_ms(t, "overhead") for t in completed]),
         "event_loop_lag_ms": percentiles(loop_lag_ms),
-        "wer": _pooled_wer([t for t in heard if t["seen_voice"]]),
-        "wer_unseen_voice": _pooled_wer([t for t in heard if not t["seen_voice"]]),
+        "wer": _pooled_wer([t for t in heard if not t["held_out"]]),
+        "wer_held_out": _pooled_wer([t for t in heard if t["held_out"]]),
         "outcomes": {o.value: n for o in Outcome if (n := sum(t["outcome"] == o for t in turns))},
         "false_cut_ins": sum(bool(t.get("false_cut_in")) for t in turns),
         "starved_ms": round(sum(t.get("starved_ms") or 0.0 for t in turns), 1),

@@ -38,7 +38,7 @@ name = "hello"
 file = "hello.wav"
 kind = "tool"
 voice = "anna"
-seen_voice = false
+held_out = true
 noise_snr_db = 12.5
 [[recording.turn]]
 text = "Set a timer and the alarm."
@@ -46,7 +46,7 @@ start_samples = 1000
 end_samples = 9000
 clip_start_samples = 0
 clip_end_samples = 10000
-pauses = [[3000, 4000, "complete"], [5000, 6000, "dangling"]]
+pauses = [[3000, 4000, "open"], [5000, 6000, "dangling"]]
 [[recording.turn]]
 text = "Stop."
 start_samples = 11000
@@ -65,12 +65,12 @@ def labelled_folder(folder: Path, labels: str = LABELS) -> Path:
 
 def test_labels_beside_a_file_are_used(tmp_path: Path) -> None:
     (recording,) = load([labelled_folder(tmp_path)])
-    assert (recording.name, recording.kind, recording.voice, recording.seen_voice) == ("hello", "tool", "anna", False)
+    assert (recording.name, recording.kind, recording.voice, recording.held_out) == ("hello", "tool", "anna", True)
     assert recording.labelled
     assert len(recording.pcm) == 16_000
     first, second = recording.turns
     assert (first.text, first.start_samples, first.end_samples) == ("Set a timer and the alarm.", 1_000, 9_000)
-    assert first.pauses == (Pause(3_000, 4_000, "complete"), Pause(5_000, 6_000, "dangling"))
+    assert first.pauses == (Pause(3_000, 4_000, "open"), Pause(5_000, 6_000, "dangling"))
     assert (first.barge_in_ms, second.barge_in_ms) == (None, 700)
 
 
@@ -80,16 +80,16 @@ def test_labels_beside_a_file_are_used(tmp_path: Path) -> None:
         (
             'voice = "anna"',
             'voice = "anna"\ncolour = 1',
-            "recording[0].colour is not a known key; right would be one of: n",
+            "recording[0].colour is not a known key; expected one of: n",
         ),
         (
             "barge_in_ms = 700",
             "barge_in = 700",
-            "recording[0].turn[1].barge_in is not a known key; right would be one of: t",
+            "recording[0].turn[1].barge_in is not a known key; expected one of: t",
         ),
-        ("[[recording]]", "version = 1\n[[recording]]", "version is not a known key; right would be one of: recording"),
+        ("[[recording]]", "version = 1\n[[recording]]", "version is not a known key; expected one of: recording"),
         ("end_samples = 9000", 'end_samples = "soon"', "recording[0].turn[0].end_samples 'soon': Input should be"),
-        ('"dangling"]', '"odd"]', "recording[0].turn[0].pauses[1][2] 'odd': Input should be 'complete' or 'dangling'"),
+        ('"dangling"]', '"odd"]', "recording[0].turn[0].pauses[1][2] 'odd': Input should be 'dangling', 'open'"),
         ('kind = "tool"\n', "", "recording[0].kind is missing"),
         (
             "end_samples = 16000",
@@ -104,17 +104,17 @@ def test_labels_beside_a_file_are_used(tmp_path: Path) -> None:
         (
             "clip_start_samples = 10000",
             "clip_start_samples = 9000",
-            "recording[0].turn[1].clip_start_samples 9000: right",
+            "recording[0].turn[1].clip_start_samples 9000: expe",
         ),
         (
             "end_samples = 9000",
             "end_samples = 10001",
-            "recording[0].turn[0]: speech from 1000 to 10001 leaves its clip; ri",
+            "recording[0].turn[0]: speech from 1000 to 10001 leaves its clip; ex",
         ),
         (
             "\nstart_samples = 1000\n",
             "\nstart_samples = -1\n",
-            "recording[0].turn[0]: speech from -1 to 9000 leaves its clip; ri",
+            "recording[0].turn[0]: speech from -1 to 9000 leaves its clip; ex",
         ),
         (
             "end_samples = 9000",
@@ -126,11 +126,11 @@ def test_labels_beside_a_file_are_used(tmp_path: Path) -> None:
             "[4000, 3000,",
             "recording[0].turn[0]: start, pauses and end are [1000, 4000, 3000, 5000, 600",
         ),
-        ("barge_in_ms = 700", "barge_in_ms = -1", "recording[0].turn[1].barge_in_ms -1: right would be 0 or more"),
+        ("barge_in_ms = 700", "barge_in_ms = -1", "recording[0].turn[1].barge_in_ms -1: expected 0 or more"),
         (
             "pauses",
             "barge_in_ms = 9\npauses",
-            "recording[0].turn[0].barge_in_ms 9: right would be 0 or more, after the f",
+            "recording[0].turn[0].barge_in_ms 9: expected 0 or more, after the f",
         ),
         ('name = "hello"', "name = hello", "cannot be read as TOML: Invalid value (at line 3"),
     ],
@@ -232,7 +232,7 @@ def test_at_least_30_recordings_of_every_kind_come_with_the_project_in_8_mb(fixt
     assert sum(file.stat().st_size for file in files) <= 8e6
     assert {recording.kind for recording in fixtures} == CLEAN | NOISY | SPEECHLESS | {"sounds"}
     assert all(recording.labelled for recording in fixtures)
-    plain = [r for r in fixtures if r.kind in {"question_short", "question_long"} and r.seen_voice]
+    plain = [r for r in fixtures if r.kind in {"question_short", "question_long"} and not r.held_out]
     assert len(plain) >= 10
     for file in files:
         with wave.open(str(file)) as audio:
@@ -273,7 +273,7 @@ def test_every_turn_has_300_ms_before_it_and_100_ms_after_it(fixtures: list[Reco
                 assert turn.clip_end_samples - turn.end_samples == 1_600
 
 
-def test_pauses_are_silent_and_come_in_three_lengths_after_complete_and_dangling_words() -> None:
+def test_pauses_are_silent_and_come_in_three_lengths_after_open_and_dangling_words() -> None:
     found = []
     for recording in shipped("pause"):
         (turn,) = recording.turns
@@ -285,7 +285,7 @@ def test_pauses_are_silent_and_come_in_three_lengths_after_complete_and_dangling
             assert after.any()
             found.append(((pause.end_samples - pause.start_samples) // 16, pause.after))
     assert len(found) >= 9
-    assert set(found) == {(length, after) for length in (300, 600, 900) for after in ("complete", "dangling")}
+    assert set(found) == {(length, after) for length in (300, 600, 900) for after in ("open", "dangling")}
 
 
 def test_dialogues_and_barge_ins_have_their_turns(fixtures: list[Recording]) -> None:

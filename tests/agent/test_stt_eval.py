@@ -9,21 +9,21 @@ from agent.stt_eval import Choice, Evaluation, HeardTurn, choices_of
 from pipelines.errors import InputError
 
 
-def heard(reference: str, hypothesis: str, *, seen: bool = True, ms: tuple[float, ...] = (10.0,)) -> HeardTurn:
-    return HeardTurn("name", seen, reference, hypothesis, ms)
+def heard(reference: str, hypothesis: str, *, held_out: bool = False, ms: tuple[float, ...] = (10.0,)) -> HeardTurn:
+    return HeardTurn("name", held_out, reference, hypothesis, ms)
 
 
-def test_word_error_rates_of_seen_and_unseen_voices_are_kept_apart() -> None:
-    turns = (heard("a b c d", "a b c d"), heard("a b", "a x", seen=False))
+def test_word_error_rates_of_tuned_and_held_out_voices_are_kept_apart() -> None:
+    turns = (heard("a b c d", "a b c d"), heard("a b", "a x", held_out=True))
     evaluation = Evaluation(Choice("embedded"), turns)
-    assert evaluation.wer(seen=True) == 0
-    assert evaluation.wer(seen=False) == pytest.approx(1 / 2)
+    assert evaluation.wer(held_out=False) == 0
+    assert evaluation.wer(held_out=True) == pytest.approx(1 / 2)
     assert evaluation.wer() == pytest.approx(1 / 6)
 
 
 def test_what_never_happened_is_none() -> None:
     evaluation = Evaluation(Choice("embedded"), (heard("a", "a", ms=()),))
-    assert evaluation.wer(seen=False) is None
+    assert evaluation.wer(held_out=True) is None
     assert evaluation.final_ms(50) is None
 
 
@@ -67,7 +67,7 @@ def test_the_embedded_model_is_evaluated_on_shipped_recordings_as_json(capsys: p
     stt_eval.run(recordings, ["embedded"], [0.0], as_json=True)
     (row,) = json.loads(capsys.readouterr().out)["rows"]
     assert (row["stt"], row["window_s"]) == ("embedded", 0.0)
-    assert row["wer_seen_voices"] <= 0.05
+    assert row["wer_tuned_voices"] <= 0.05
     assert 0 < row["final_ms"]["p50"] <= row["final_ms"]["p95"] < 1_000
     assert len(row["turns"]) == sum(len(recording.turns) for recording in recordings)
     assert all(turn["final_ms"] for turn in row["turns"])
@@ -78,5 +78,5 @@ def test_the_embedded_model_is_evaluated_on_shipped_recordings_as_json(capsys: p
 def test_the_table_shows_each_recording_and_each_choice(capsys: pytest.CaptureFixture[str]) -> None:
     stt_eval.run(shipped("one_word"), ["embedded"], [0.0, 30.0], as_json=False)
     out = capsys.readouterr().out
-    for part in ("embedded window fit", "embedded window 30 s", "unseen voices", "wait p95", "Continue."):
+    for part in ("embedded window fit", "embedded window 30 s", "held-out voices", "wait p95", "Continue."):
         assert part in out

@@ -41,7 +41,7 @@ def main() -> int:
     run = json.load(sys.stdin)
     summary = run["summary"]
     print(f"turns {len(run['turns'])}, {summary['outcomes']}")
-    print(f"wer {summary['wer']} (unseen voice {summary['wer_unseen_voice']})")
+    print(f"wer {summary['wer']} (held-out voices {summary['wer_held_out']})")
     print(f"overhead ms {summary['overhead_ms']} (bar: p50 3, p99 15)")
     print(f"event-loop lag ms {summary['event_loop_lag_ms']} (bar: p99 10)")
     print(f"endpointing ms {summary['endpointing_ms']}; turn latency ms {summary['turn_latency_ms']}")

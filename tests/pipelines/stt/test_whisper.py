@@ -28,7 +28,7 @@ def model(window_s: float = FIT, *, tells_end: bool = False) -> WhisperModel:
 
 @cache
 def questions() -> list[Recording]:
-    return [recording for recording in shipped("question_short", "question_long") if recording.seen_voice]
+    return [recording for recording in shipped("question_short", "question_long") if not recording.held_out]
 
 
 def text(pcm: Pcm, window_s: float = FIT) -> str:
