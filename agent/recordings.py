@@ -93,9 +93,7 @@ def load(paths: Sequence[Path], max_minutes: float = 30.0) -> list[Recording]:
         entry = entries[path.parent].get(path.name)
         recording = _unlabelled(path, pcm) if entry is None else _labelled(path, pcm, *entry)
         if recording.name in recordings:
-            raise InputError(
-                f"{path}: another recording is named {recording.name!r} already; expected distinct names"
-            )
+            raise InputError(f"{path}: another recording is named {recording.name!r} already; expected distinct names")
         recordings[recording.name] = recording
     return list(recordings.values())
 
