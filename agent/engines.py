@@ -5,6 +5,7 @@
 
 from agent import fetch
 from agent.model_check import check_voice, check_whisper
+from agent.model_store import store
 from pipelines.errors import InputError, StageError
 from pipelines.events import Clock
 from pipelines.stt import SpeechToText
@@ -53,7 +54,7 @@ def load_tts(spec: str) -> TextToSpeech:
     from pipelines.tts.piper import Piper
 
     try:
-        voice = Piper(path, name=spec)
+        voice = Piper(path, name=spec, cache=store())
     except StageError as error:
         raise InputError(f"tts '{spec}': {error}") from error
     voice.warm_up()

@@ -2,26 +2,42 @@
 
 import asyncio
 import json
+import logging
+import os
 from collections.abc import AsyncGenerator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from pipelines.errors import StageError
 from pipelines.events import Pcm
+from pipelines.tts.cut import Cut, UncuttableError, cut
+from pipelines.tts.cut_cache import KeptCut, folder_for, keep_cut, kept_cut
+from pipelines.tts.voices import TOLERANCE, CutVoice, Voice, WholeVoice
+from pipelines.tts.windows import Stage
+
+log = logging.getLogger(__name__)
 
 
 class Piper:
-    """A TextToSpeech over one Piper voice; several texts may be synthesized at once."""
+    """A TextToSpeech over one Piper voice; several texts may be synthesized at once.
 
-    def __init__(self, path: Path, *, name: str | None = None, threads: int = 1) -> None:
-        """Load an .onnx file and the .onnx.json beside it, for `threads` cores a text. Raises StageError."""
+    `how` says how the voice's graph is used: "cut: text, flow and decoder", which begins to speak when the first
+    window is ready, or "whole: REASON", which gives nothing before a sentence is done.
+    """
+
+    def __init__(
+        self, path: Path, *, name: str | None = None, threads: int | None = None, cache: Path | None = None
+    ) -> None:
+        """Load an .onnx file and the .onnx.json beside it, for `threads` cores a text (`threads_for` this machine).
+
+        `cache` is a folder to keep the cut graph in; without it the voice is cut anew. Blocking. Raises StageError.
+        """
         self.name = name or path.stem
-        self._voice = _load(path, threads)
-        self.sample_rate_hz: int = self._voice.config.sample_rate
-        # Two, so that a text whose turn was cancelled does not keep the next one waiting while it runs out unheard.
+        config = _config(path)
+        self.sample_rate_hz: int = config.sample_rate
+        self._voice, self.how = _load(path, config, threads or threads_for(os.cpu_count() or 1), cache)
+        # Two, so that a text whose turn was cancelled does not keep the next one waiting for its window under way.
         self._threads = ThreadPoolExecutor(2, thread_name_prefix="tts")
 
     def warm_up(self) -> None:
@@ -30,7 +46,7 @@ class Piper:
             pass
 
     async def synthesize(self, text: str) -> AsyncGenerator[Pcm, None]:
-        """See TextToSpeech. Piper answers sentence by sentence, so one sentence is one piece."""
+        """See TextToSpeech. Closing or cancelling it stops the work behind the window under way."""
         if not any(char.isalnum() for char in text):
             return  # Piper is silent on "..." but reads out the names of other marks
         pieces = self._pieces(text)
@@ -40,17 +56,77 @@ class Piper:
 
     def _pieces(self, text: str) -> Iterator[Pcm]:
         try:
-            for chunk in self._voice.synthesize(text):
-                if len(pcm := chunk.audio_int16_array):
-                    yield np.asarray(pcm, np.int16)
+            yield from self._voice.speak(text)
         except Exception as error:
             raise StageError(f"text to speech ({self.name}) failed: {type(error).__name__}: {error}") from error
 
 
-def _load(path: Path, threads: int) -> Any:
-    import onnxruntime
+def threads_for(cores: int) -> int:
+    """The threads of one text."""
+    return min(2, cores)
+
+
+def _config(path: Path) -> Any:
     from piper.config import PiperConfig
+
+    try:
+        return PiperConfig.from_dict(json.loads(Path(f"{path}.json").read_text(encoding="utf-8")))
+    except Exception as error:
+        raise _unusable(path, error) from error
+
+
+def _load(path: Path, config: Any, threads: int, cache: Path | None) -> tuple[Voice, str]:
+    try:
+        folder = folder_for(path, cache) if cache else None
+        if folder and (kept := kept_cut(folder)):
+            try:
+                return _assembled(kept, config, threads), _CUT
+            except Exception as error:
+                log.warning("the kept cut of '%s' cannot be used, it is cut anew: %s", path, _first_line(error))
+        # Whole first: what onnxruntime says of a bad file is the user's matter, what cutting says of a good one is not.
+        whole = _session(str(path), threads)
+    except Exception as error:
+        raise _unusable(path, error) from error
+    try:
+        return _cut_anew(path, config, threads, folder), _CUT
+    except Exception as error:
+        return WholeVoice(_piper_voice(whole, config)), f"whole: {_first_line(error)}"
+
+
+_CUT = "cut: text, flow and decoder"
+
+
+def _cut_anew(path: Path, config: Any, threads: int, folder: Path | None) -> CutVoice:
+    parts = cut(path)
+    voice = _assembled(parts, config, threads)
+    if not (error := voice.calibrate()) <= TOLERANCE:
+        raise UncuttableError(f"its windows differ from the whole by {error:.2g}")
+    if folder:
+        keep_cut(parts, voice.gain, folder)
+    return voice
+
+
+def _assembled(parts: Cut | KeptCut, config: Any, threads: int) -> CutVoice:
+    match parts:
+        case Cut(text, flow, decoder):
+            graphs: tuple[Any, ...] = text, flow.onnx, decoder.onnx
+            margins, gain = (flow.margin_frames, decoder.margin_frames), 1.0
+        case KeptCut():
+            graphs = str(parts.text), str(parts.flow), str(parts.decoder)
+            margins, gain = (parts.flow_margin, parts.decoder_margin), parts.gain
+    text_session, *others = (_session(graph, threads) for graph in graphs)
+    flow_stage, decoder_stage = map(Stage, others, margins)
+    return CutVoice(_piper_voice(text_session, config), flow_stage, decoder_stage, gain)
+
+
+def _piper_voice(session: Any, config: Any) -> Any:
     from piper.voice import PiperVoice
+
+    return PiperVoice(session=session, config=config)
+
+
+def _session(graph: str | bytes, threads: int) -> Any:
+    import onnxruntime
 
     # PiperVoice.load takes no session options, and the default ones let a thread for every core spin between
     # sentences.
@@ -60,10 +136,12 @@ def _load(path: Path, threads: int) -> Any:
     # A pattern is one block of memory kept for every length of text: 40 MB more, and not a millisecond less.
     options.enable_mem_pattern = False
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    try:
-        config = PiperConfig.from_dict(json.loads(Path(f"{path}.json").read_text(encoding="utf-8")))
-        session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    except Exception as error:
-        reason = str(error).splitlines()[0]
-        raise StageError(f"no Piper voice could be loaded from '{path}': {type(error).__name__}: {reason}") from error
-    return PiperVoice(session=session, config=config)
+    return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+
+
+def _unusable(path: Path, error: Exception) -> StageError:
+    return StageError(f"no Piper voice could be loaded from '{path}': {type(error).__name__}: {_first_line(error)}")
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]

@@ -1,23 +1,65 @@
 import asyncio
 import json
 import shutil
+from collections.abc import Callable
 from contextlib import aclosing
 from pathlib import Path
 
 import numpy as np
+import onnxruntime
 import pytest
+from piper.config import PiperConfig, SynthesisConfig
+from piper.voice import PiperVoice
 
+from agent.fetch import voice_path
+from pipelines.audio import first_audible_sample
 from pipelines.errors import StageError
 from pipelines.events import Pcm
-from pipelines.models import PIPER_VOICES
+from pipelines.tts import piper
+from pipelines.tts.cut_cache import folder_for
 from pipelines.tts.piper import Piper
+from pipelines.tts.voices import CutVoice, to_pcm
+from pipelines.tts.windows import FIRST_FRAMES
 
 pytestmark = pytest.mark.slow
 
+FRAME_SAMPLES = 256
+LONG = "The weather in Boston will be sunny tomorrow, with a high of seventy degrees and a light wind from the north. "
+CUT = "cut: text, flow and decoder"
+
 
 @pytest.fixture(scope="module")
-def voice() -> Piper:
-    return Piper(PIPER_VOICES["nano"])
+def path() -> Path:
+    return voice_path("en_US-joe-medium")
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("cuts")
+
+
+@pytest.fixture(scope="module")
+def voice(path: Path, cache: Path) -> Piper:
+    return Piper(path, cache=cache)
+
+
+def set_up(path: Path, folder: Path, **changes: object) -> Path:
+    """The same voice in a folder of its own, with another configuration."""
+    config = json.loads(Path(f"{path}.json").read_text())
+    (folder / path.name).symlink_to(path)
+    (folder / f"{path.name}.json").write_text(json.dumps(config | changes))
+    return folder / path.name
+
+
+@pytest.fixture(scope="module")
+def steady_path(path: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The voice without its noise, so that the same text is the same speech."""
+    return set_up(path, tmp_path_factory.mktemp("steady"), inference={"noise_scale": 0.0, "noise_w": 0.0})
+
+
+@pytest.fixture(scope="module")
+def steady(steady_path: Path, cache: Path) -> Piper:
+    return Piper(steady_path, cache=cache)
 
 
 def spoken(voice: Piper, text: str) -> list[Pcm]:
@@ -27,15 +69,64 @@ def spoken(voice: Piper, text: str) -> list[Pcm]:
     return asyncio.run(collect())
 
 
-def test_a_sentence_is_one_piece_of_audible_16_bit_speech(voice: Piper) -> None:
-    (pcm,) = spoken(voice, "The weather in Boston is sunny today.")
+def undivided(path: Path, text: str, *, normalised: bool = False) -> list[np.ndarray]:
+    """What Piper's own package makes of it with the undivided graph, sentence by sentence, in floats."""
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    voice = PiperVoice(session=session, config=PiperConfig.from_dict(json.loads(Path(f"{path}.json").read_text())))
+    return [chunk.audio_float_array for chunk in voice.synthesize(text, SynthesisConfig(normalize_audio=normalised))]
+
+
+# ---------------------------------------------------------------- the same speech as the undivided voice's
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["Yes.", "I", "Your table is booked.", LONG, LONG * 3, "Really? Yes! The train, at nine, is late.", "42"],
+)
+def test_the_pieces_are_the_undivided_voice_s_samples(steady: Piper, steady_path: Path, text: str) -> None:
+    assert isinstance(steady._voice, CutVoice)
+    whole = np.concatenate(undivided(steady_path, text))
+    pieces = np.concatenate(spoken(steady, text))
+    assert len(pieces) == len(whole)
+    off = np.abs(pieces.astype(int) - to_pcm(whole, steady._voice.gain)) / np.iinfo(np.int16).max
+    assert off.max() <= 1e-3
+
+
+def test_a_long_sentence_begins_with_a_short_piece_that_is_audible(voice: Piper) -> None:
+    first, *others = spoken(voice, LONG)
+    assert len(first) == FIRST_FRAMES * FRAME_SAMPLES
+    assert len(others) >= 3
+    audible = first_audible_sample(first, voice.sample_rate_hz)
+    assert audible is not None
+    assert len(first) - audible > 0.2 * voice.sample_rate_hz
+
+
+def test_it_is_about_as_loud_as_piper_itself_and_nothing_clips(voice: Piper, path: Path) -> None:
+    texts = [LONG, "Your table is booked for two at seven.", "Could you repeat the last four digits?", "One moment."]
+    ours = [np.concatenate(spoken(voice, text)) / 32767 for text in texts]
+    theirs = [np.concatenate(undivided(path, text, normalised=True)) for text in texts]
+    loudness = [20 * np.log10(np.median([np.sqrt(np.square(pcm).mean()) for pcm in made])) for made in (ours, theirs)]
+    assert abs(loudness[0] - loudness[1]) < 3
+    assert max(np.abs(pcm).max() for pcm in ours) < 1
+
+
+def test_what_is_too_loud_is_bent_and_never_reaches_full_scale() -> None:
+    ramp = np.linspace(-1, 1, 2_001).astype(np.float32)
+    bent = to_pcm(ramp, 1.5).astype(int)
+    assert (np.diff(bent) >= 0).all()
+    assert np.abs(bent).max() < 32_767
+    quiet = np.abs(ramp * 1.5) < 0.79
+    assert np.abs(bent[quiet] - (ramp * 1.5 * 32_767)[quiet]).max() <= 1
+
+
+# ---------------------------------------------------------------- as a TextToSpeech
+
+
+def test_speech_is_audible_16_bit_and_as_long_as_such_a_text_takes(voice: Piper) -> None:
+    pcm = np.concatenate(spoken(voice, "The weather in Boston is sunny today."))
     assert pcm.dtype == np.int16
     assert 1.5 < len(pcm) / voice.sample_rate_hz < 4
-    assert np.abs(pcm).max() > 5_000
-
-
-def test_sentences_come_piece_by_piece(voice: Piper) -> None:
-    assert len(spoken(voice, "Yes. The table is booked. See you at seven.")) == 3
+    assert np.abs(pcm.astype(int)).max() > 5_000
 
 
 @pytest.mark.parametrize("text", ["...", "?", "", "   ", "!?"])
@@ -48,39 +139,59 @@ def test_longer_text_is_longer_speech(voice: Piper) -> None:
     assert long > 2 * short
 
 
-def test_the_rate_is_the_voice_s_own(voice: Piper) -> None:
-    config = json.loads(Path(f"{PIPER_VOICES['nano']}.json").read_text())
-    assert voice.sample_rate_hz == config["audio"]["sample_rate"]
+def test_the_rate_is_the_voice_s_own(voice: Piper, path: Path) -> None:
+    assert voice.sample_rate_hz == json.loads(Path(f"{path}.json").read_text())["audio"]["sample_rate"]
 
 
-def test_several_texts_are_synthesized_at_once_without_mixing(voice: Piper) -> None:
+def test_several_texts_are_synthesized_at_once_without_mixing(steady: Piper) -> None:
     texts = ["One.", "The second text is a little longer.", "And the third one is the longest of them all, by far."]
-    alone = [sum(map(len, spoken(voice, text))) for text in texts]
+    alone = [np.concatenate(spoken(steady, text)) for text in texts]
 
-    async def length(text: str) -> int:
-        return sum([len(pcm) async for pcm in voice.synthesize(text)])
+    async def speech(text: str) -> Pcm:
+        return np.concatenate([pcm async for pcm in steady.synthesize(text)])
 
-    async def together() -> list[int]:
-        return list(await asyncio.gather(*(length(text) for text in texts)))
+    async def together() -> list[Pcm]:
+        return list(await asyncio.gather(*(speech(text) for text in texts)))
 
-    assert asyncio.run(together()) == alone
+    for one, other in zip(asyncio.run(together()), alone, strict=True):
+        np.testing.assert_array_equal(one, other)
 
 
-def test_a_cancelled_text_is_dropped_and_the_next_one_spoken(voice: Piper) -> None:
+def test_a_cancelled_text_stops_behind_its_window_and_the_next_one_is_spoken(
+    steady: Piper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    windows_made = 0
+    counted: Callable[..., Pcm] = to_pcm
+
+    def count(*arguments: object) -> Pcm:
+        nonlocal windows_made
+        windows_made += 1
+        return counted(*arguments)
+
     async def scenario() -> int:
+        monkeypatch.setattr("pipelines.tts.voices.to_pcm", count)
+        first = asyncio.Event()
+
         async def speak() -> None:
-            async for _ in voice.synthesize("This is a rather long sentence. " * 20):
-                pass
+            async for _ in steady.synthesize(LONG):
+                first.set()
 
         task = asyncio.create_task(speak())
-        await asyncio.sleep(0.01)
+        await first.wait()
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
         assert asyncio.all_tasks() == {asyncio.current_task()}
-        return sum([len(pcm) async for pcm in voice.synthesize("Yes.")])
+        await asyncio.get_running_loop().run_in_executor(None, steady._threads.shutdown)
+        return windows_made
 
-    assert asyncio.run(scenario()) == sum(map(len, spoken(voice, "Yes.")))
+    total = len(spoken(steady, LONG))
+    pool = steady._threads
+    try:
+        assert asyncio.run(scenario()) <= 2 < total
+    finally:
+        steady._threads = type(pool)(2)
+    assert spoken(steady, "Yes.")
 
 
 def test_closing_after_the_first_piece_is_clean(voice: Piper) -> None:
@@ -102,7 +213,7 @@ def test_the_event_loop_runs_on_during_synthesis(voice: Piper) -> None:
                 ticks += 1
 
         ticking = asyncio.create_task(tick())
-        async for _ in voice.synthesize("This sentence is long enough to take some time to be synthesized. " * 4):
+        async for _ in voice.synthesize(LONG):
             pass
         ticking.cancel()
         return ticks
@@ -110,16 +221,75 @@ def test_the_event_loop_runs_on_during_synthesis(voice: Piper) -> None:
     assert asyncio.run(scenario()) >= 5
 
 
-def test_a_file_that_is_no_voice_is_refused_in_one_line(tmp_path: Path) -> None:
-    path = tmp_path / "voice.onnx"
-    path.write_bytes(b"not a model")
-    shutil.copy(f"{PIPER_VOICES['nano']}.json", f"{path}.json")
-    with pytest.raises(StageError, match=r"no Piper voice could be loaded from '.*voice.onnx'") as caught:
-        Piper(path)
-    assert "\n" not in str(caught.value)
+# ---------------------------------------------------------------- loading
 
 
-def test_a_voice_without_its_configuration_is_refused(tmp_path: Path) -> None:
-    shutil.copy(PIPER_VOICES["nano"], tmp_path / "voice.onnx")
+def test_a_voice_is_cut_once_and_taken_from_the_cache_afterwards(
+    voice: Piper, path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_cut(path: Path) -> None:
+        raise AssertionError(f"'{path}' was cut again")
+
+    monkeypatch.setattr(piper, "cut", no_cut)
+    again = Piper(path, cache=cache)
+    assert (voice.how, again.how) == (CUT, CUT)
+    assert isinstance(again._voice, CutVoice)
+    assert isinstance(voice._voice, CutVoice)
+    assert again._voice.gain == voice._voice.gain
+    assert [entry.name for entry in folder_for(path, cache).parent.iterdir()] == [folder_for(path, cache).name]
+
+
+@pytest.mark.parametrize(("part", "content"), [("decoder.onnx", b"half"), ("cut.json", b"[1]"), ("flow.onnx", None)])
+def test_a_damaged_cache_is_made_anew(
+    voice: Piper, path: Path, cache: Path, tmp_path: Path, part: str, content: bytes | None
+) -> None:
+    shutil.copytree(cache, tmp_path / "cache")
+    damaged = folder_for(path, tmp_path / "cache") / part
+    whole = damaged.read_bytes()
+    damaged.unlink()
+    if content is not None:
+        damaged.write_bytes(content)
+    assert Piper(path, cache=tmp_path / "cache").how == CUT
+    assert damaged.read_bytes() == whole
+
+
+def test_a_cache_that_cannot_be_written_is_no_error(path: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("no folder")
+    assert Piper(path, cache=tmp_path / "file").how == CUT
+
+
+def test_a_graph_that_cannot_be_cut_is_used_whole_and_says_so(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pipelines.tts.cut._LOCAL", frozenset())
+    whole = Piper(path)
+    assert whole.how.startswith("whole: ")
+    assert len(spoken(whole, "Yes. The table is booked. See you at seven.")) == 3
+
+
+def test_windows_that_differ_from_the_whole_are_not_used(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pipelines.tts.cut._margin", lambda graph: 2)
+    assert Piper(path).how.startswith("whole: its windows differ from the whole by 0.")
+
+
+def test_a_file_that_is_no_voice_is_refused_in_one_line(path: Path, tmp_path: Path) -> None:
+    bad = tmp_path / "voice.onnx"
+    shutil.copy(f"{path}.json", f"{bad}.json")
+    for content in (b"not a model", path.read_bytes()[:1_000_000], b""):
+        bad.write_bytes(content)
+        with pytest.raises(StageError, match=r"no Piper voice could be loaded from '.*voice.onnx'") as caught:
+            Piper(bad, cache=tmp_path)
+        assert "\n" not in str(caught.value)
+
+
+def test_a_voice_without_its_configuration_is_refused(path: Path, tmp_path: Path) -> None:
+    (tmp_path / "voice.onnx").symlink_to(path)
     with pytest.raises(StageError, match=r"no Piper voice could be loaded.*FileNotFoundError"):
         Piper(tmp_path / "voice.onnx")
+
+
+@pytest.mark.parametrize("content", ["[]", "{}", '{"audio": 3}', "not JSON", '{"audio": {"sample_rate": 22050}}'])
+def test_a_configuration_of_another_shape_is_refused_in_one_line(path: Path, tmp_path: Path, content: str) -> None:
+    (tmp_path / "voice.onnx").symlink_to(path)
+    (tmp_path / "voice.onnx.json").write_text(content)
+    with pytest.raises(StageError, match=r"no Piper voice could be loaded from") as caught:
+        Piper(tmp_path / "voice.onnx")
+    assert "\n" not in str(caught.value)
