@@ -14,14 +14,12 @@ from agent.rig import Rig
 from pipelines.audio import MediaClock
 from pipelines.errors import InputError
 from pipelines.events import AudioFrame, ChatMessage
-from pipelines.listening import Listener
 from pipelines.marks import Playout
 from pipelines.playout import AudioOutput
 from pipelines.session import OpeningBegan, OpeningEnded, Session, SessionEvent, TurnBegan, TurnFinished
 from pipelines.trace import turn_document
 from pipelines.turn import Mode, Outcome, Turn
 from pipelines.turn_spans import trace_turn
-from pipelines.vad import VoiceActivity
 
 Document = dict[str, Any]
 OnEvent = Callable[[SessionEvent, Document | None], None]
@@ -59,7 +57,7 @@ class Conversation:
         self._where = dict(where or {})
         self._names: dict[int, tuple[str, Mode]] = {}  # of each turn that is not over
         self._answered_s: float | None = None  # when the newest answer that was interrupted had become audible
-        self._listener = Listener(VoiceActivity(rig.config.vad), rig.stt, rig.config.endpointing, rig.clock)
+        self._listener = rig.listener()
         voice, settings = rig.voice(llm, output), rig.session_settings(llm, mode)
         self._session = Session(self._listener, voice, settings, self._observe, opening, history)
 

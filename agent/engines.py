@@ -1,6 +1,6 @@
 """The one place where speech engines are chosen, loaded and warmed up. It knows no turn.
 
-`whisper:SIZE_OR_PATH` hears and `piper:VOICE_OR_PATH` speaks. Models that are named but not here are downloaded.
+`whisper:SIZE_OR_PATH` hears, `piper:VOICE_OR_PATH` speaks and `turn:NAME_OR_PATH` hears the end of a turn. Models that are named but not here are downloaded.
 """
 
 from agent import fetch
@@ -8,6 +8,7 @@ from agent.model_check import check_voice, check_whisper
 from agent.model_store import store
 from pipelines.errors import InputError, StageError
 from pipelines.events import Clock
+from pipelines.smart_turn import SmartTurn
 from pipelines.stt import SpeechToText
 from pipelines.stt.segments import StreamingSettings
 from pipelines.tts import TextToSpeech
@@ -59,3 +60,20 @@ def load_tts(spec: str) -> TextToSpeech:
         raise InputError(f"tts '{spec}': {error}") from error
     voice.warm_up()
     return voice
+
+
+def load_turn_detector(spec: str) -> SmartTurn | None:
+    """The turn detector named `spec`, warm; None for "". Blocking. Raises InputError, DownloadError."""
+    if not spec:
+        return None
+    kind, _, name = spec.partition(":")
+    if kind != "turn" or not name:
+        raise InputError(
+            f"turn detector '{spec}' is not one of: 'turn:NAME_OR_PATH', such as 'turn:smart-turn-v3.2'; ''"
+        )
+    try:
+        detector = SmartTurn(fetch.turn_detector_path(name), name=spec)
+        detector.warm_up()
+    except StageError as error:
+        raise InputError(str(error)) from error
+    return detector

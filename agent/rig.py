@@ -14,7 +14,7 @@ from threadpoolctl import threadpool_limits
 
 from agent.config import Config
 from agent.connections import Connections, Model
-from agent.engines import load_stt, load_tts
+from agent.engines import load_stt, load_tts, load_turn_detector
 from agent.replay import BuildSession
 from agent.resources import shipped
 from agent.tools import SHIPPED_TOOLS, load_tools
@@ -28,6 +28,7 @@ from pipelines.llm.failover import Failover, FailoverState
 from pipelines.playout import AudioOutput
 from pipelines.reply import Voice
 from pipelines.session import Observer, Session, SessionSettings
+from pipelines.smart_turn import TurnDetector
 from pipelines.stt import SpeechToText
 from pipelines.tools import Tool
 from pipelines.tts import TextToSpeech
@@ -52,6 +53,7 @@ class Rig:
     standby: Model | None = None
     tools: tuple[Tool, ...] = ()
     connections: Connections | None = None
+    turn_detector: TurnDetector | None = None
 
     @property
     def prices(self) -> Prices:
@@ -74,10 +76,14 @@ class Rig:
         """How to build a session with this model and mode around an output."""
 
         def build(output: AudioOutput, observer: Observer) -> Session:
-            listener = Listener(VoiceActivity(self.config.vad), self.stt, self.config.endpointing, self.clock)
-            return Session(listener, self.voice(llm, output), self.session_settings(llm, mode), observer)
+            return Session(self.listener(), self.voice(llm, output), self.session_settings(llm, mode), observer)
 
         return build
+
+    def listener(self) -> Listener:
+        """The ear of one conversation."""
+        config = self.config
+        return Listener(VoiceActivity(config.vad), self.stt, config.endpointing, self.clock, self.turn_detector)
 
     def voice(self, llm: str, output: AudioOutput) -> Voice:
         """The stages that answer with this model."""
@@ -115,8 +121,9 @@ async def open_rig(config: Config, llms: Sequence[str]) -> AsyncIterator[Rig]:
         connections.check(llms)  # a missing key is told before the seconds that models take to load
         stt = await asyncio.to_thread(load_stt, config.agent.stt, clock=clock)
         tts = await asyncio.to_thread(load_tts, config.agent.tts)
+        detector = await asyncio.to_thread(load_turn_detector, config.agent.turn_detector)
         await connections.open(llms)
-        yield Rig(config, clock, stt, tts, connections.models, connections.standby, tools, connections)
+        yield Rig(config, clock, stt, tts, connections.models, connections.standby, tools, connections, detector)
 
 
 def _tools(config: Config) -> tuple[Tool, ...]:

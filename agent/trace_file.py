@@ -31,7 +31,13 @@ def session_line(rig: Rig) -> dict[str, Any]:
         "started_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "config": asdict(rig.config),
         "machine": machine(),
-        "engines": {"stt": rig.stt.name, "tts": rig.tts.name, "vad": "silero-v6", "llm": list(models)},
+        "engines": {
+            "stt": rig.stt.name,
+            "tts": rig.tts.name,
+            "vad": "silero-v6",
+            "turn_detector": rig.turn_detector and rig.turn_detector.name,
+            "llm": list(models),
+        },
         "simulated": any(model.endpoint.simulated for model in models.values()),
     }
 

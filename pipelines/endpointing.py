@@ -1,7 +1,9 @@
-"""Is the turn over? A pure decision on the length of a silence and the words before it; no I/O, no clock.
+"""Is the turn over? A pure decision on the words so far and how they sounded: how much silence ends the turn. No I/O,
+no clock, no audio.
 
-A complete sentence earns a short wait, a dangling "and the" a long one, anything else a middle one: the words tell
-more about whether somebody has finished than the silence does. It knows nothing of audio.
+A complete sentence that sounds finished earns a short wait, a dangling "and the" a long one. Neither evidence is
+enough alone: recognisers put full stops behind hesitations, and half of the hesitations after a whole sentence sound
+finished. `quickturn endpointing-eval` measures what the two together are worth.
 """
 
 import re
@@ -13,19 +15,27 @@ from enum import StrEnum
 class EndpointingSettings:
     """Silence that ends the turn, in ms, counted from the end of the last voiced window.
 
-    `complete_ms`, `unknown_ms` and `dangling_ms` go by the words; `wordless_ms` is for the sequential mode, which
-    decides before there are any. Speakers also hesitate after words that look complete, so where the recogniser tells
-    how sure it is that the sentence has ended, it is complete from `confident_end_probability` on and dangling below
-    `likely_end_probability`.
+    By the words alone: `complete_ms`, `unknown_ms`, `list_ms` (digits or letters that may go on) and `dangling_ms`;
+    `wordless_ms` is for the sequential mode, which decides before there are any. With a turn detector, which hears
+    `listen_ms` of the silence: complete words that sound finished by `sure_probability` end the turn after `sure_ms`,
+    by `likely_probability` after `complete_ms`, else after `doubtful_ms`.
+
+    `patience` lengthens every wait but the dangling one for a speaker who has gone on after the agent took them to
+    have finished: by so much each time, at most twofold, and by a tenth less after each turn without that.
     """
 
-    complete_ms: float = 190
+    sure_ms: float = 250
+    complete_ms: float = 600
+    doubtful_ms: float = 1_000
     unknown_ms: float = 750
-    dangling_ms: float = 1400
+    list_ms: float = 1_000
+    dangling_ms: float = 1_400
     wordless_ms: float = 500
+    listen_ms: float = 160
+    sure_probability: float = 0.95
+    likely_probability: float = 0.7
+    patience: float = 0.3
     transcript_timeout_ms: float = 10_000
-    confident_end_probability: float = 0.85
-    likely_end_probability: float = 0.5
 
 
 class Completeness(StrEnum):
@@ -33,6 +43,7 @@ class Completeness(StrEnum):
 
     COMPLETE = "complete"
     UNKNOWN = "unknown"
+    LIST = "list"
     DANGLING = "dangling"
 
 
@@ -58,7 +69,20 @@ _WHOLE_ANSWERS = frozenset(
 )
 """Words that are a turn of their own, mark or no mark."""
 
+_DIGITS = frozenset("zero oh one two three four five six seven eight nine double triple".split())
+_LISTED = frozenset(
+    """
+    number numbers code codes pin zip postcode card account reference extension phone telephone digits serial password
+    id spell spelled spelling spelt letters plate
+    """.split()
+)
+"""Words that announce digits or letters, said one by one with pauses between them."""
+
+_LONGEST_LIST = 10
+"""Digits of a telephone number with its area code: who has said so many has said them all, more or less."""
+
 _LAST_WORD = re.compile(r"([\w']+)\W*$")
+_ITEM = re.compile(r"[a-z']+|\d+")
 _OPEN_END = re.compile(r"(,|;|:|-|–|—|\.\.\.|…)\s*$")
 _END_MARK = re.compile(r"[.?!]['\")\]]*\s*$")
 
@@ -70,6 +94,8 @@ def completeness(text: str) -> Completeness:
         return Completeness.UNKNOWN
     if _is_whole_answer(text):
         return Completeness.COMPLETE
+    if _may_go_on_as_a_list(text):
+        return Completeness.LIST
     marked = _END_MARK.search(text) is not None
     asked = text.rstrip().endswith("?")
     if (
@@ -82,20 +108,55 @@ def completeness(text: str) -> Completeness:
     return Completeness.COMPLETE if marked else Completeness.UNKNOWN
 
 
-def silence_needed_ms(text: str, end_probability: float | None, settings: EndpointingSettings) -> float:
+def silence_needed_ms(
+    text: str, sounds_finished: float | None, settings: EndpointingSettings, resumptions: float = 0.0
+) -> float:
     """How long the silence after these words must last before the turn counts as over.
 
-    `end_probability` is the recogniser's own that the last sentence has ended, None where it does not tell.
+    `sounds_finished` is the turn detector's probability, None where there is none. `resumptions` is how often this
+    speaker has lately gone on after a turn was taken for over (`Resumptions`).
     """
     judged = completeness(text)
     if judged is Completeness.DANGLING:
         return settings.dangling_ms
-    if end_probability is None or _is_whole_answer(text):
-        return settings.complete_ms if judged is Completeness.COMPLETE else settings.unknown_ms
-    if end_probability >= settings.confident_end_probability:
-        return settings.complete_ms
-    return settings.unknown_ms if end_probability >= settings.likely_end_probability else settings.dangling_ms
+    needed_ms = _by_words(judged, settings) if sounds_finished is None else _by_both(judged, sounds_finished, settings)
+    if _is_whole_answer(text):
+        needed_ms = settings.sure_ms
+    return min(needed_ms * min(2.0, 1 + settings.patience * resumptions), settings.dangling_ms)
+
+
+def _by_words(judged: Completeness, settings: EndpointingSettings) -> float:
+    match judged:
+        case Completeness.COMPLETE:
+            return settings.complete_ms
+        case Completeness.LIST:
+            return settings.list_ms
+        case _:
+            return settings.unknown_ms
+
+
+def _by_both(judged: Completeness, sounds_finished: float, settings: EndpointingSettings) -> float:
+    """The table: how complete the words are against how finished they sound."""
+    sure, likely = sounds_finished >= settings.sure_probability, sounds_finished >= settings.likely_probability
+    match judged:
+        case Completeness.COMPLETE:
+            return settings.sure_ms if sure else settings.complete_ms if likely else settings.doubtful_ms
+        case Completeness.UNKNOWN:
+            return settings.complete_ms if sure else settings.doubtful_ms
+        case _:
+            return settings.list_ms if sure else settings.dangling_ms
 
 
 def _is_whole_answer(text: str) -> bool:
     return text.strip(" .,!?").lower() in _WHOLE_ANSWERS
+
+
+def _may_go_on_as_a_list(text: str) -> bool:
+    """Whether the words end in digits or letters said one by one: "four eight", or "the code is 4"."""
+    words = _ITEM.findall(text.lower())
+    listed = 0
+    while words and (words[-1].isdigit() or words[-1] in _DIGITS or len(words[-1]) == 1):
+        last = words.pop()
+        listed += len(last) if last.isdigit() else 1
+    announced = not words or not _LISTED.isdisjoint(words)
+    return 0 < listed < _LONGEST_LIST and announced

@@ -1,6 +1,7 @@
 """The ear: audio frames -> utterances, each a stream of transcripts that ends when the turn is over.
 
-It joins voice activity, speech to text and endpointing. It knows nothing of the LLM, of answers or of who is listening.
+It joins voice activity, speech to text, the turn detector and endpointing. It knows nothing of the LLM, of answers or
+of who is listening.
 
 Lifecycle: `SpeechStarted` opens an utterance and hands it to the session at once (it may be a barge-in); its
 recogniser runs as one task of the ear's own TaskGroup. `TurnEnded` says that the turn is over by all that is known;
@@ -17,20 +18,24 @@ from contextlib import aclosing, suppress
 from dataclasses import dataclass
 
 import anyio
+import numpy as np
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 
 from pipelines.audio import MediaClock
 from pipelines.endpointing import EndpointingSettings, silence_needed_ms
 from pipelines.errors import QuickturnError, StageError
-from pipelines.events import SAMPLE_RATE_HZ, AudioFrame, Clock, Heard, SpeechStarted, SpeechStopped, Transcript
+from pipelines.events import SAMPLE_RATE_HZ, AudioFrame, Clock, Heard, Pcm, SpeechStarted, SpeechStopped, Transcript
+from pipelines.smart_turn import HEARS_S, TurnDetector
 from pipelines.stt import SpeechToText
 from pipelines.vad import VoiceActivity
 
 log = logging.getLogger(__name__)
 
+_SAMPLES_PER_MS = SAMPLE_RATE_HZ // 1_000
 _PRE_ROLL_SAMPLES = SAMPLE_RATE_HZ * 3 // 10  # before the first voiced window: Silero was up to 0.22 s late on ours
-_REMEMBERED_SAMPLES = SAMPLE_RATE_HZ * 2  # the pre-roll, and what comes until the voice activity is sure
+_REMEMBERED_SAMPLES = SAMPLE_RATE_HZ * HEARS_S  # what the turn detector hears; the pre-roll is far less
 _HEARD_BOUND = 60_000  # frames for the recogniser: ten minutes of 10 ms; only the sequential mode lets them wait at all
+_FORGETTING = 0.8  # of what is known about the speaker's hesitations, a fifth with each turn
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +151,8 @@ class _OpenUtterance:
         self.paused_s = 0.0
         self.transcript: Transcript | None = None
         self.recogniser: Task[None] | None = None
+        self.listened_to: SpeechStopped | None = None  # the pause that the turn detector has been asked about ...
+        self.sounds_finished: float | None = None  # ... and its answer
         self.decided_s: float | None = None  # the end of the turn, where it was decided before there were words
         self.is_over = False  # its end has been told, and not been taken back
         self.is_last = False  # no more audio comes: no silence is waited for
@@ -193,15 +200,18 @@ class Listener:
         stt: SpeechToText,
         endpointing: EndpointingSettings,
         clock: Clock,
+        detector: TurnDetector | None = None,
     ) -> None:
         self.recognise_while_speaking = True
         self._vad = vad
         self._stt = stt
         self._endpointing = endpointing
         self._clock = clock
+        self._detector = detector
         self._remembered: deque[AudioFrame] = deque()
         self._open: _OpenUtterance | None = None
         self._now_samples = 0
+        self._resumptions = 0.0  # how often the user has gone on after the end of a turn, lately
         self._answered_samples = 0  # up to here, speech belongs to turns that are over
         self.media = MediaClock(clock)
 
@@ -239,6 +249,7 @@ class Listener:
         self, frame: AudioFrame, recognisers: TaskGroup, utterances: MemoryObjectSendStream[Utterance]
     ) -> None:
         if self._open is not None and self._open.is_over and self._open.utterance.is_closed:
+            self._resumptions *= _FORGETTING
             self._close()
         self._now_samples = frame.end_samples
         self.media.frame_arrived(frame.end_samples)
@@ -248,6 +259,7 @@ class Listener:
             await self._open.hear(frame)
         for event in events:
             await self._take(event, recognisers, utterances)
+        self._listen_to_the_pause(recognisers)
         self._end_if_over(recognisers)
 
     async def _finish(self, opened: _OpenUtterance, recognisers: TaskGroup) -> None:
@@ -279,6 +291,7 @@ class Listener:
                 else:
                     if self._open.is_over:
                         self._open.utterance.tell(SpeechResumed())
+                        self._resumptions += 1
                     self._open.is_over = False
                     self._open.stopped = self._open.decided_s = None
                     await self._open.hear(event)
@@ -325,6 +338,32 @@ class Listener:
             else:
                 self._fail(error)
 
+    def _listen_to_the_pause(self, tasks: TaskGroup) -> None:
+        """Ask the turn detector once a pause, when enough of it has been heard."""
+        opened = self._open
+        if self._detector is None or not self.recognise_while_speaking or opened is None or opened.stopped is None:
+            return
+        silent_samples = self._now_samples - opened.stopped.at_samples
+        if opened.listened_to is opened.stopped or silent_samples < self._endpointing.listen_ms * _SAMPLES_PER_MS:
+            return
+        opened.listened_to, opened.sounds_finished = opened.stopped, None
+        begin = max(opened.utterance.started_samples - _PRE_ROLL_SAMPLES, self._answered_samples)
+        pcm = np.concatenate([frame.pcm for frame in self._remembered if frame.end_samples > begin])
+        tasks.create_task(self._judge_sound(opened, opened.stopped, self._detector, pcm, tasks), name="turn-detector")
+
+    async def _judge_sound(
+        self, opened: _OpenUtterance, stopped: SpeechStopped, detector: TurnDetector, pcm: Pcm, tasks: TaskGroup
+    ) -> None:
+        try:
+            probability = await detector.probability(pcm)
+        except Exception:  # the words are enough to go on with
+            log.exception("turn detector '%s' failed", detector.name)
+            return
+        if opened.stopped is stopped:
+            opened.sounds_finished = probability
+            if self._open is opened:
+                self._end_if_over(tasks)
+
     def _fail(self, error: QuickturnError) -> None:
         assert self._open is not None
         self._open.utterance.tell(HearingFailed(error))
@@ -354,7 +393,8 @@ class Listener:
                     StageError(f"speech to text '{self._stt.name}' gave no final transcript within {waited_s:g} s")
                 )
             return
-        needed_ms = silence_needed_ms(final.text, final.end_probability, self._endpointing)
+        sounds_finished = opened.sounds_finished if opened.listened_to is opened.stopped else None
+        needed_ms = silence_needed_ms(final.text, sounds_finished, self._endpointing, self._resumptions)
         if not self.recognise_while_speaking:
             needed_ms = self._endpointing.wordless_ms  # decided before there were words
         if opened.is_last:

@@ -37,7 +37,9 @@ from pipelines.vad import VadSettings, VoiceActivity
 from tests.virtual_time import run
 
 REPLY = "It is ten past three. Anything else?"
-ENDPOINTING = EndpointingSettings(complete_ms=200, unknown_ms=600, dangling_ms=1_400, wordless_ms=600)
+ENDPOINTING = EndpointingSettings(
+    sure_ms=200, complete_ms=200, unknown_ms=600, doubtful_ms=600, dangling_ms=1_400, wordless_ms=600, patience=0
+)
 
 
 def now() -> float:
@@ -138,6 +140,24 @@ class ScriptedSTT:
                     yield Transcript(text, text, True, at_samples, started_s, now())
                 case SpeechStarted():
                     pass
+
+
+@dataclass
+class ScriptedTurnDetector:
+    """Answers with `probabilities` in turn, the last one again and again, each after `takes_ms`; notes what it heard."""
+
+    probabilities: Sequence[float] = (1.0,)
+    takes_ms: float = 40
+    error: Exception | None = None
+    heard: list[Pcm] = field(default_factory=list)
+    name: str = "scripted"
+
+    async def probability(self, pcm: Pcm) -> float:
+        self.heard.append(pcm)
+        await asyncio.sleep(self.takes_ms / 1_000)
+        if self.error is not None:
+            raise self.error
+        return self.probabilities[min(len(self.heard), len(self.probabilities)) - 1]
 
 
 @dataclass

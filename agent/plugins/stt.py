@@ -28,7 +28,7 @@ from livekit.agents import (
     utils,
 )
 
-from agent.engines import load_stt
+from agent.engines import load_stt, load_turn_detector
 from agent.plugins.captions import ENGLISH, Captions, from_media_start, speech_data
 from agent.plugins.faults import api_error
 from agent.plugins.incoming import Incoming, mono
@@ -37,6 +37,7 @@ from pipelines.endpointing import EndpointingSettings
 from pipelines.errors import InputError, QuickturnError
 from pipelines.events import SAMPLE_RATE_HZ, AudioFrame, Heard, SpeechStarted, SpeechStopped, Transcript
 from pipelines.listening import HearingFailed, Listener, TurnEnded, Utterance
+from pipelines.smart_turn import TurnDetector
 from pipelines.stt import SpeechToText
 from pipelines.vad import SpeechProbability, VadSettings, VoiceActivity, silero
 
@@ -69,9 +70,12 @@ class STT(stt.STT[Literal["utterance_ended"]]):
         *,
         vad: VadSettings | None = None,
         endpointing: EndpointingSettings | None = None,
+        turn_detector: str | TurnDetector | None = "turn:smart-turn-v3.2",
         new_probability: Callable[[], SpeechProbability] = silero,
     ) -> None:
-        """`new_probability` makes the voice detector of a stream."""
+        """`turn_detector` is a name, which is loaded here, or one that is loaded, or None for endpointing by the words
+        alone; `new_probability` makes the voice detector of a stream.
+        """
         super().__init__(
             capabilities=stt.STTCapabilities(
                 streaming=True,
@@ -85,6 +89,7 @@ class STT(stt.STT[Literal["utterance_ended"]]):
         self.engine = load_stt(engine) if isinstance(engine, str) else engine
         self._vad = vad or VadSettings()
         self._endpointing = endpointing or EndpointingSettings()
+        self._turn_detector = load_turn_detector(turn_detector) if isinstance(turn_detector, str) else turn_detector
         self._new_probability = new_probability
         self._streams: WeakSet[RecognizeStream] = WeakSet()
 
@@ -113,7 +118,8 @@ class STT(stt.STT[Literal["utterance_ended"]]):
     def listener(self) -> Listener:
         """An ear for one stretch of audio."""
         clock = asyncio.get_running_loop().time
-        listener = Listener(VoiceActivity(self._vad, self._new_probability()), self.engine, self._endpointing, clock)
+        vad = VoiceActivity(self._vad, self._new_probability())
+        listener = Listener(vad, self.engine, self._endpointing, clock, self._turn_detector)
         listener.media = MediaClock(clock, _MEMORY_S)
         return listener
 

@@ -90,7 +90,7 @@ async def held_session(
 
     `where` it takes place stands in each document. Raises InputError where LiveKit's OpenAI plugin is not installed.
     """
-    stt = STT(rig.stt, vad=rig.config.vad, endpointing=rig.config.endpointing)
+    stt = STT(rig.stt, vad=rig.config.vad, endpointing=rig.config.endpointing, turn_detector=rig.turn_detector)
     tts = TTS(rig.tts, first_unit=rig.config.reply.first_unit)
     model = chat_model(rig, llm_name)
     identity = {**_identity(rig, llm_name, set_up), **(where or {})}

@@ -3,9 +3,22 @@ import pytest
 from pipelines.endpointing import Completeness, EndpointingSettings, completeness, silence_needed_ms
 
 SETTINGS = EndpointingSettings(
-    complete_ms=1, unknown_ms=2, dangling_ms=3, wordless_ms=4, confident_end_probability=0.9, likely_end_probability=0.5
+    sure_ms=1,
+    complete_ms=2,
+    doubtful_ms=3,
+    unknown_ms=4,
+    list_ms=5,
+    dangling_ms=6,
+    sure_probability=0.9,
+    likely_probability=0.5,
+    patience=0.25,
 )
-COMPLETE, UNKNOWN, DANGLING = Completeness.COMPLETE, Completeness.UNKNOWN, Completeness.DANGLING
+COMPLETE, UNKNOWN, LIST, DANGLING = (
+    Completeness.COMPLETE,
+    Completeness.UNKNOWN,
+    Completeness.LIST,
+    Completeness.DANGLING,
+)
 
 
 @pytest.mark.parametrize(
@@ -55,36 +68,75 @@ COMPLETE, UNKNOWN, DANGLING = Completeness.COMPLETE, Completeness.UNKNOWN, Compl
 )
 def test_the_words_tell_whether_somebody_has_finished(text: str, expected: Completeness) -> None:
     assert completeness(text) is expected
-    needed_ms = {COMPLETE: 1, UNKNOWN: 2, DANGLING: 3}[expected]
-    assert silence_needed_ms(text, None, SETTINGS) == needed_ms
 
 
 @pytest.mark.parametrize(
-    ("text", "end_probability", "needed_ms"),
+    ("text", "sounds_finished", "needed_ms"),
     [
+        ("What time is it?", None, 2),
         ("What time is it?", 1.0, 1),
         ("What time is it?", 0.9, 1),
         ("What time is it?", 0.89, 2),
         ("What time is it?", 0.5, 2),
         ("What time is it?", 0.49, 3),
-        ("Yes.", 0.0, 1),
+        ("what time is it in tokyo", None, 4),
+        ("what time is it in tokyo", 0.9, 2),
+        ("what time is it in tokyo", 0.5, 3),
+        ("The code is 4, 8", None, 5),
+        ("The code is 4, 8", 0.9, 5),
+        ("The code is 4, 8", 0.5, 6),
+        ("Tell me about the", None, 6),
+        ("Tell me about the", 1.0, 6),
+        ("Yes.", None, 1),
         ("no", 0.0, 1),
         ("Why?", 0.0, 1),
-        ("Where are you from?", 0.95, 1),
-        ("Where are you from?", 0.6, 2),
-        ("Where are you from", 0.95, 3),
-        ("", 0.0, 3),
-        ("what time is it in tokyo", 0.9, 1),
-        ("what time is it in tokyo", 0.5, 2),
-        ("Tell me about the", 1.0, 3),
+        ("", None, 4),
     ],
 )
-def test_a_recogniser_that_tells_how_sure_it_is_of_the_end_is_believed_unless_the_words_dangle(
-    text: str, end_probability: float, needed_ms: float
+def test_words_and_sound_together_say_how_much_silence_ends_the_turn(
+    text: str, sounds_finished: float | None, needed_ms: float
 ) -> None:
-    assert silence_needed_ms(text, end_probability, SETTINGS) == needed_ms
+    assert silence_needed_ms(text, sounds_finished, SETTINGS) == needed_ms
 
 
-def test_by_default_the_less_the_words_promise_an_end_the_longer_the_wait() -> None:
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("four", LIST),
+        ("4.", LIST),
+        ("Four, eight", LIST),
+        ("4-8-2", LIST),
+        ("The code is four.", LIST),
+        ("My phone number is 555", LIST),
+        ("My phone number is 555-0142.", LIST),
+        ("My number is 415-267-8810.", COMPLETE),
+        ("It's spelled S, M", LIST),
+        ("My name is spelled S-M-Y-T-H.", LIST),
+        ("The reference is A four nine", LIST),
+        ("double seven", LIST),
+        ("Set a timer for ten minutes.", COMPLETE),
+        ("What is five plus four?", COMPLETE),
+        ("Wake me up at 7.", COMPLETE),
+        ("The meeting is in room 204.", COMPLETE),
+        ("Which one?", COMPLETE),
+        ("I was born in 1984.", COMPLETE),
+        ("What number is it?", COMPLETE),
+        ("Give me the number of", DANGLING),
+    ],
+)
+def test_digits_and_letters_said_one_by_one_may_go_on(text: str, expected: Completeness) -> None:
+    assert completeness(text) is expected
+
+
+@pytest.mark.parametrize(("resumptions", "needed_ms"), [(0, 2.0), (1, 2.5), (2, 3.0), (4, 4.0), (10, 4.0)])
+def test_a_speaker_who_keeps_going_on_is_given_up_to_twice_the_time(resumptions: float, needed_ms: float) -> None:
+    assert silence_needed_ms("What time is it?", 0.5, SETTINGS, resumptions) == needed_ms
+
+
+def test_nobody_is_waited_for_longer_than_after_dangling_words() -> None:
+    assert silence_needed_ms("The code is 4, 8", 0.9, SETTINGS, 4) == SETTINGS.dangling_ms
+
+
+def test_by_default_the_less_promises_an_end_the_longer_the_wait() -> None:
     settings = EndpointingSettings()
-    assert settings.complete_ms < settings.unknown_ms < settings.dangling_ms
+    assert settings.sure_ms < settings.complete_ms < settings.unknown_ms < settings.doubtful_ms < settings.dangling_ms

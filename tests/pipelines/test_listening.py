@@ -7,12 +7,24 @@ import anyio
 import numpy as np
 import pytest
 
+from pipelines.endpointing import EndpointingSettings
 from pipelines.errors import StageError
 from pipelines.events import AudioFrame, Heard, Pcm, SpeechStarted, SpeechStopped, Transcript
 from pipelines.listening import HearingFailed, Listener, SpeechResumed, TurnEnded, Update, Utterance
+from pipelines.smart_turn import TurnDetector
 from pipelines.stt import SpeechToText
 from pipelines.vad import VadSettings, VoiceActivity
-from tests.scripted import ENDPOINTING, ScriptedSTT, loudness, microphone, ms, now, silence, voice
+from tests.scripted import (
+    ENDPOINTING,
+    ScriptedSTT,
+    ScriptedTurnDetector,
+    loudness,
+    microphone,
+    ms,
+    now,
+    silence,
+    voice,
+)
 from tests.virtual_time import run
 
 LEAD, SPEECH = silence(320), voice(1_600)  # whole windows, so that the edges fall on them
@@ -57,12 +69,14 @@ def listen(
     vad: VadSettings | None = None,
     sequential: bool = False,
     heard_after_ms: float | None = 0,
+    detector: TurnDetector | None = None,
+    endpointing: EndpointingSettings = ENDPOINTING,
 ) -> Ear:
     """`heard_after_ms`: how long after the end of a turn the answer to it is heard, None for never."""
 
     async def main() -> Ear:
         ear = Ear(began_s=now())
-        listener = Listener(VoiceActivity(vad or VadSettings(), loudness), stt, ENDPOINTING, now)
+        listener = Listener(VoiceActivity(vad or VadSettings(), loudness), stt, endpointing, now, detector)
         listener.recognise_while_speaking = not sequential
         begun, utterances = anyio.create_memory_object_stream[Utterance](8)
         async with asyncio.TaskGroup() as tasks, utterances, aclosing(microphone(*parts)) as frames:
@@ -372,3 +386,41 @@ def test_nobody_need_listen_to_an_utterance() -> None:
             utterance.tell(HearingFailed(StageError("gone")))
 
     run(main())
+
+
+# ---------------------------------------------------------------- the turn detector
+
+BOTH = EndpointingSettings(sure_ms=250, complete_ms=500, doubtful_ms=900, listen_ms=160, patience=0.5)
+
+
+@pytest.mark.parametrize(("probability", "needed_ms"), [(0.99, 250), (0.8, 500), (0.1, 900)])
+def test_the_sound_of_the_voice_decides_with_the_words(probability: float, needed_ms: float) -> None:
+    detector = ScriptedTurnDetector((probability,))
+    (told,) = listen(ScriptedSTT(), LEAD, SPEECH, silence(2_000), detector=detector, endpointing=BOTH).told
+    assert told.last_ms == END_MS + needed_ms
+
+
+def test_the_turn_detector_hears_the_turn_with_the_beginning_of_the_silence_and_is_asked_once_a_pause() -> None:
+    detector = ScriptedTurnDetector((0.1,))
+    stt = ScriptedSTT(("What time", "What time is it?"))
+    listen(stt, LEAD, voice(640), silence(512), voice(640), silence(2_000), detector=detector, endpointing=BOTH)
+    assert [len(pcm) for pcm in detector.heard] == [ms(300 + 640 + 160), ms(300 + 640 + 512 + 640 + 160 + 8)]
+
+
+def test_a_turn_detector_that_is_late_is_heard_when_it_answers() -> None:
+    detector = ScriptedTurnDetector((0.99,), takes_ms=200)
+    (told,) = listen(ScriptedSTT(), LEAD, SPEECH, silence(2_000), detector=detector, endpointing=BOTH).told
+    assert told.last_ms == END_MS + 160 + 200
+
+
+def test_a_turn_detector_that_fails_leaves_the_decision_to_the_words() -> None:
+    detector = ScriptedTurnDetector(error=StageError("gone"))
+    (told,) = listen(ScriptedSTT(), LEAD, SPEECH, silence(2_000), detector=detector, endpointing=BOTH).told
+    assert told.last_ms == END_MS + BOTH.complete_ms
+
+
+def test_a_speaker_who_goes_on_after_the_end_is_given_more_time_at_the_next() -> None:
+    stt = ScriptedSTT(("Yes, I do.", "Yes, I do. Really I do."))
+    parts = (voice(640), silence(640), voice(640), silence(2_000))
+    (told,) = listen(stt, LEAD, *parts, endpointing=BOTH, heard_after_ms=None).told
+    assert told.last_ms == pytest.approx(320 + 640 + 640 + 640 + 1.5 * BOTH.complete_ms, abs=10)
