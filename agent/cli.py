@@ -9,7 +9,7 @@ import sys
 import typer
 
 from agent.commands.bench import bench
-from agent.commands.machine import doctor, fetch, llm_sim, stt_eval
+from agent.commands.machine import doctor, endpointing_eval, fetch, llm_sim, stt_eval
 from agent.commands.measuring import compare, demo, replay
 from agent.commands.mirror import mirror
 from agent.commands.report import report
@@ -34,6 +34,7 @@ for command in (demo, talk, web, replay, compare, bench, mirror, whatif, report,
     app.command()(command)
 app.command("llm-sim")(llm_sim)
 app.command("stt-eval")(stt_eval)
+app.command("endpointing-eval")(endpointing_eval)
 app.add_typer(room, name="room")
 
 

@@ -1,4 +1,4 @@
-"""`doctor`, `fetch`, `stt-eval` and `llm-sim`: what is on this machine, and the pacer alone."""
+"""`doctor`, `fetch`, `stt-eval`, `endpointing-eval` and `llm-sim`: what is on this machine, and the pacer alone."""
 
 from typing import Annotated
 
@@ -58,6 +58,15 @@ def stt_eval(
     from agent import stt_eval as body
 
     body.run(chosen_recordings(wavs, max_minutes), stt, window, as_json=json)
+
+
+def endpointing_eval(
+    wavs: Wavs = None, config: ConfigFile = None, json: Json = False, max_minutes: MaxMinutes = 30.0
+) -> None:
+    """False cut-offs against waiting, for silence, words and sound alone and together, on labelled recordings."""
+    from agent import endpointing_eval as body
+
+    body.run(chosen_recordings(wavs, max_minutes), read_config(config), as_json=json)
 
 
 def llm_sim(
