@@ -1,8 +1,10 @@
 """Voice activity: speech probability -> speech started / stopped. It knows nothing of words or turns.
 
 The probability is Silero VAD's (https://github.com/snakers4/silero-vad, MIT), one per window of 512 samples (32 ms).
-A four-state table with two thresholds turns probabilities into events, so that one odd window neither starts nor
-stops speech.
+A four-state table with two thresholds turns probabilities into events. One odd window starts no speech; a stop is told
+at the first quiet window, because the final decode waits for nothing else, and a voice that goes on at once takes it
+back. (Of 200 neural utterances: noticed 36 ms after the labelled end at the median instead of 70, for 0.35 stops that
+are taken back in a second of speech instead of 0.22.)
 """
 
 from collections.abc import Callable, Iterator
@@ -32,8 +34,9 @@ SpeechProbability = Callable[[Pcm], float]
 class VadSettings:
     """Thresholds on the speech probability, and how many windows of 32 ms must agree.
 
-    `interrupt_windows` stands for `start_windows` while the agent has the floor: to fall silent for nothing costs
-    little then, and to talk on over somebody much.
+    The first window under `stop_probability` stops speech; until there are `stop_windows` in a row, a single voiced
+    one starts it again, and after that `start_windows`. `interrupt_windows` stands for `start_windows` while the agent
+    has the floor: to fall silent for nothing costs little then, and to talk on over somebody much.
     """
 
     start_probability: float = 0.5
@@ -107,7 +110,7 @@ class VoiceActivity:
         self._windows_in_state = 0
         self._pending = np.zeros(0, np.int16)
         self._window_start: int | None = None
-        self._edge = 0  # where the voice of STARTING began, or the silence of STOPPING
+        self._edge = 0  # where the voice of STARTING began
 
     def hear(self, frame: AudioFrame) -> list[SpeechStarted | SpeechStopped]:
         """Take the next frame; frames must follow each other without a gap."""
@@ -142,11 +145,12 @@ class VoiceActivity:
                 if self._windows_in_state >= needed:
                     self._state = _State.SPEAKING
                     yield SpeechStarted(self._edge)
+            case _State.SPEAKING if before is _State.STOPPING:
+                yield SpeechStarted(start)
             case _State.STOPPING:
                 if self._windows_in_state == 1:
-                    self._edge = start
+                    yield SpeechStopped(start)
                 if self._windows_in_state >= settings.stop_windows:
                     self._state = _State.QUIET
-                    yield SpeechStopped(self._edge)
             case _:
                 pass

@@ -31,16 +31,19 @@ def scripted(probabilities: list[float]) -> list[Edge]:
         ([0.0, 0.9, 0.9, 0.0, 0.9, 0.9, 0.9], [("start", 4)]),
         ([0.49] * 9, []),
         ([0.5] * 3, [("start", 0)]),
-        ([0.9] * 3 + [0.0], [("start", 0)]),
+        ([0.9] * 3 + [0.0], [("start", 0), ("stop", 3)]),
         ([0.9] * 3 + [0.0, 0.0], [("start", 0), ("stop", 3)]),
-        ([0.9] * 3 + [0.0, 0.9, 0.0, 0.9], [("start", 0)]),
+        ([0.9] * 3 + [0.0, 0.9, 0.0, 0.9], [("start", 0), ("stop", 3), ("start", 4), ("stop", 5), ("start", 6)]),
         ([0.9] * 3 + [0.35] * 9, [("start", 0)]),
         ([0.9] * 3 + [0.34, 0.34], [("start", 0), ("stop", 3)]),
-        ([0.9] * 3 + [0.0, 0.4, 0.0, 0.0], [("start", 0), ("stop", 5)]),
+        ([0.9] * 3 + [0.0, 0.4, 0.0, 0.0], [("start", 0), ("stop", 3), ("start", 4), ("stop", 5)]),
+        ([0.9] * 3 + [0.0, 0.0, 0.9, 0.9, 0.0], [("start", 0), ("stop", 3)]),
         ([0.9] * 3 + [0.0] * 2 + [0.9] * 3 + [0.0] * 2, [("start", 0), ("stop", 3), ("start", 5), ("stop", 8)]),
     ],
 )
-def test_one_odd_window_neither_starts_nor_stops_speech(probabilities: list[float], events: list[Edge]) -> None:
+def test_speech_starts_at_the_third_voiced_window_stops_at_the_first_quiet_one_and_goes_on_at_once(
+    probabilities: list[float], events: list[Edge]
+) -> None:
     assert scripted(probabilities) == events
 
 
