@@ -33,9 +33,9 @@ from pipelines.vad import VadSettings
 class AgentSettings:
     """What converses: engines and model by name, the turn mode, the system prompt, and whether tools are offered.
 
-    `turn_detector` hears whether the user has finished, "" for the words alone. `providers` is a TOML file over the shipped
-    `configs/providers.toml`, `tools_file` a Python file whose `TOOLS` are
-    offered beside the shipped ones; each is empty for none.
+    `turn_detector` hears whether the user has finished, "" for the words alone. `providers` is a TOML file over the
+    shipped `configs/providers.toml`, `tools_file` a Python file whose `TOOLS` are offered beside the shipped ones; each
+    is empty for none.
     """
 
     llm: str
