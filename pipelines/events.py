@@ -19,7 +19,7 @@ Clock = Callable[[], float]
 """Monotonic seconds. In production the running event loop's `time`, in tests a driven one."""
 
 SAMPLE_RATE_HZ = 16_000
-"""The one rate inside the pipeline: what Silero, Whisper and PocketSphinx take."""
+"""The one rate inside the pipeline: what Silero, Whisper and Smart Turn take."""
 
 
 # ---------------------------------------------------------------- audio in, voice activity

@@ -53,7 +53,7 @@ def onset_to_silence_ms(replayed: Replayed) -> float | None:
 
 async def main() -> None:
     """Measure and print."""
-    config = load_config(overrides={"agent": {"stt": "embedded", "tts": "embedded"}})
+    config = load_config()
     async with open_rig(config, [LLM]) as rig:
 
         async def replayed(recording: Recording) -> Replayed:

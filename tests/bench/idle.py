@@ -1,6 +1,6 @@
-"""What an idle agent costs: `python tests/bench/idle.py [SECONDS]` listens to silence with the embedded models loaded.
+"""What an idle agent costs: `python tests/bench/idle.py [SECONDS]` listens to silence with the models loaded.
 
-Prints CPU as a share of one core and resident memory. Bars: under 5 % and under 1 GB.
+Prints CPU as a share of one core and resident memory. Bars: under 6 % and under 700 MB.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ from pipelines.events import SAMPLE_RATE_HZ
 
 async def main(seconds: float) -> None:
     """Listen to silence through a whole session."""
-    config = load_config(overrides={"agent": {"stt": "embedded", "tts": "embedded"}})
+    config = load_config()
     frames = round(seconds * SAMPLE_RATE_HZ) // FRAME_SAMPLES
     silence = Recording("silence", "silence", "none", True, np.zeros(frames * FRAME_SAMPLES, np.int16), (), True)
     async with open_rig(config, [config.agent.llm]) as rig:
@@ -27,7 +27,7 @@ async def main(seconds: float) -> None:
         await Replay(silence, rig.clock).run(rig.session_builder(config.agent.llm, config.agent.mode))
         share = (time.process_time() - busy) / (time.monotonic() - started)
     peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(f"idle for {seconds:.0f} s: {share:.1%} of one core, peak memory {peak_mb:.0f} MB (bars: 5 %, 1024 MB)")
+    print(f"idle for {seconds:.0f} s: {share:.1%} of one core, peak memory {peak_mb:.0f} MB (bars: 6 %, 700 MB)")
 
 
 if __name__ == "__main__":

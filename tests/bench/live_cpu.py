@@ -20,7 +20,6 @@ from tests.live.virtual_card import Room, missing, virtual_card
 
 SETTLE_S, MEASURE_S = 8, 15
 QUICKTURN = [sys.executable, "-c", "from agent.cli import main; main()"]
-ENGINES = ["--stt", "embedded", "--tts", "embedded"]
 
 
 def cpu_s(pid: int) -> float:
@@ -38,7 +37,7 @@ def share(pid: int) -> float:
 
 def talk(room: Room, *, on_a_terminal: bool) -> float:
     """The share of `talk`."""
-    command = [*QUICKTURN, "talk", *ENGINES, "--seconds", str(SETTLE_S + MEASURE_S + 2)]
+    command = [*QUICKTURN, "talk", "--seconds", str(SETTLE_S + MEASURE_S + 2)]
     ours, theirs = pty.openpty()
     out = theirs if on_a_terminal else subprocess.DEVNULL
     environment = {**room.environment, "TERM": "xterm", "COLUMNS": "80", "LINES": "30"}
@@ -61,7 +60,7 @@ def _read(terminal: int) -> None:
 def web(pages: int) -> float:
     """The share of `web` with so many pages that send silence."""
     port = 18_765
-    command = [*QUICKTURN, "web", *ENGINES, "--port", str(port)]
+    command = [*QUICKTURN, "web", "--port", str(port)]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         try:
             time.sleep(SETTLE_S)

@@ -36,7 +36,7 @@ def main() -> None:
     memory_mb: list[float] = []
     with tempfile.TemporaryDirectory() as folder, virtual_card(Path(folder, "card")) as card:
         trace = Path(folder, "trace.jsonl")
-        command = [*QUICKTURN, "talk", "--stt", "embedded", "--tts", "embedded", "--llm", "sim/cerebras-llama3.1-8b"]
+        command = [*QUICKTURN, "talk", "--llm", "sim/cerebras-llama3.1-8b"]
         command += ["--seconds", str(60 * minutes), "--trace", str(trace)]
         with subprocess.Popen(command, env=card.room.environment, stdout=subprocess.PIPE, text=True) as talk:
             assert talk.stdout is not None

@@ -45,7 +45,7 @@ def replayed(repeat: int) -> list[float]:
     """The turn latencies of the same recordings without a room."""
     wavs = [str(shipped("recordings") / f"{one.name}.wav") for one in questions()]
     command = [sys.executable, "-c", "from agent.cli import main; main()", "replay", *wavs, "--json", "--llm", LLM]
-    command += ["--stt", "embedded", "--tts", "embedded", "--repeat", str(repeat), "--lanes", "1"]
+    command += ["--repeat", str(repeat), "--lanes", "1"]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     return [turn["turn_latency_ms"] for turn in json.loads(done.stdout)["turns"] if turn["turn_latency_ms"]]
 

@@ -64,7 +64,7 @@ async def lane(rig: Rig, asked: Iterator[Recording], latencies_ms: list[float], 
 async def main() -> None:
     """Hold the conversations and print what they came to."""
     turns = int(sys.argv[1]) if len(sys.argv) > 1 else 300
-    config = load_config(overrides={"agent": {"stt": "embedded", "tts": "embedded"}})
+    config = load_config()
     asked, latencies_ms = cycle(shipped("question_short", "question_long")), list[float]()
     async with open_rig(config, [LLM]) as rig, asyncio.TaskGroup() as lanes:
         for number in range(LANES):

@@ -58,13 +58,13 @@ def quickturn_room(
     llms: Sequence[str] = (LLM,),
     ends_with: Sequence[int] = (0,),
 ) -> Iterator[Agent]:
-    """`quickturn room ARGUMENTS` with the embedded models, until the block ends; it must then end with one of these
+    """`quickturn room ARGUMENTS` with the shipped engines, until the block ends; it must then end with one of these
     codes.
     """
     settings, trace = folder / f"{time.monotonic_ns()}.toml", folder / f"{time.monotonic_ns()}.jsonl"
     settings.write_text(config)
     command = [sys.executable, "-c", "from agent.cli import main; main()", "room", *arguments]
-    command += ["--stt", "embedded", "--tts", "embedded", "--config", str(settings), "--trace", str(trace)]
+    command += ["--config", str(settings), "--trace", str(trace)]
     command += [word for llm in llms for word in ("--llm", llm)]
     process = subprocess.Popen(
         command, env=server.environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, bufsize=1

@@ -1,6 +1,6 @@
 """The page in a real browser: Chromium hears a recording through its microphone, and the answer is heard and drawn.
 
-The server is a process of its own with the embedded models. The words and the sound are judged by what the page
+The server is a process of its own with the shipped engines. The words and the sound are judged by what the page
 downloads, so all of it has passed through the browser both ways.
 """
 
@@ -47,8 +47,8 @@ SHOTS = os.environ.get("QUICKTURN_SCREENSHOTS")
 @contextmanager
 def serving(*options: str) -> Iterator[str]:
     """The address of a `quickturn web` until it is no longer needed."""
-    command = [sys.executable, "-c", "from agent.cli import main; main()", "web", "--port", "0", "--stt", "embedded"]
-    with subprocess.Popen([*command, "--tts", "embedded", "--llm", LLM, *options], stdout=subprocess.PIPE) as process:
+    command = [sys.executable, "-c", "from agent.cli import main; main()", "web", "--port", "0"]
+    with subprocess.Popen([*command, "--llm", LLM, *options], stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         try:
             yield _address(process)
@@ -217,7 +217,7 @@ def test_a_turn_is_heard_answered_and_drawn(address: str, tmp_path: Path, compla
     assert (answer_at - turn["speech_samples"][1]) / 16 == pytest.approx(turn["turn_latency_ms"], abs=15)
     assert level_dbfs(got.agent[answer_at : answer_at + RATE_HZ]) > -35
     assert turn["heard"] == turn["reply"]
-    assert word_error_rate(turn["reply"], transcribed(got.agent, tmp_path)) <= 0.4
+    assert word_error_rate(turn["reply"], transcribed(got.agent)) <= 0.4
     assert complaints == []
 
 

@@ -71,16 +71,7 @@ class Talking:
 @contextmanager
 def talking(room: Room, seconds: float) -> Iterator[Talking]:
     folder = room.folder / "tape"
-    command = [
-        sys.executable,
-        "-c",
-        "from agent.cli import main; main()",
-        "talk",
-        "--stt",
-        "embedded",
-        "--tts",
-        "embedded",
-    ]
+    command = [sys.executable, "-c", "from agent.cli import main; main()", "talk"]
     command += ["--llm", "sim/cerebras-llama3.1-8b", "--seconds", str(seconds), "--record", str(folder)]
     with subprocess.Popen(command, env=room.environment, stdout=subprocess.PIPE, text=True) as process:
         talk = Talking(process, folder)
@@ -150,12 +141,12 @@ def test_a_question_is_answered_aloud_and_as_fast_as_the_trace_says(tmp_path: Pa
     @once_undisturbed  # a card that ran dry for a moment is late by that much
     def attempt() -> None:
         with virtual_card(tmp_path / f"card{next(attempts)}") as card:
-            answered_as_fast_as_traced(card.room, tmp_path)
+            answered_as_fast_as_traced(card.room)
 
     attempt()
 
 
-def answered_as_fast_as_traced(room: Room, tmp_path: Path) -> None:
+def answered_as_fast_as_traced(room: Room) -> None:
     with talking(room, 11) as talk:
         room.play(shipped_wav("a_joke")).wait()
         capture_ms, playout_ms = latencies_ms(talk.line("device latency"))
@@ -169,7 +160,7 @@ def answered_as_fast_as_traced(room: Room, tmp_path: Path) -> None:
     # The card's latency counts from the first sample of a block, the trace's media time from its last.
     assert latency_ms - late_ms == pytest.approx(turn["turn_latency_ms"] + capture_ms - BLOCK_MS, abs=15)
     assert latency_ms <= 450 + capture_ms + playout_ms
-    assert word_error_rate(turn["reply"], transcribed(agent, tmp_path)) <= 0.4
+    assert word_error_rate(turn["reply"], transcribed(agent)) <= 0.4
 
 
 def shipped_wav(name: str) -> Path:

@@ -1,6 +1,6 @@
 """The agent in a room of a real LiveKit server, judged by what a caller hears, reads and sees.
 
-Each test is one call. The agent is a process of its own (`quickturn room join`) with the embedded models and the
+Each test is one call. The agent is a process of its own (`quickturn room join`) with the shipped engines and the
 simulated LLM; nothing of LiveKit is a double.
 """
 
@@ -279,7 +279,7 @@ def test_what_keeps_the_agent_out_is_one_line(server: LiveKitServer, tmp_path: P
     def ends(*arguments: str, **changed: str) -> tuple[int, str]:
         command = [sys.executable, "-c", "from agent.cli import main; main()", "room", "join", "--room", "door"]
         done = subprocess.run(
-            [*command, "--stt", "embedded", "--tts", "embedded", "--llm", LLM, *arguments],
+            [*command, "--llm", LLM, *arguments],
             env=server.environment | changed,
             capture_output=True,
             text=True,

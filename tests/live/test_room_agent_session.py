@@ -19,7 +19,7 @@ from tests.live.room_agent import LLM
 pytest.importorskip("livekit.plugins.openai", reason="pip install livekit-plugins-openai")
 pytestmark = [pytest.mark.live, pytest.mark.timeout(120)]
 
-SPEECH = {"stt": "embedded", "tts": "embedded", "tools": False}
+SPEECH = {"tools": False}
 
 
 @pytest.fixture(scope="module")

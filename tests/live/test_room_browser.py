@@ -1,7 +1,7 @@
 """LiveKit's JavaScript client as the caller: Chromium speaks a recording into a room and hears the agent there.
 
 The page is room_page.html; the client comes from npm for the time of the test. The agent is `quickturn room join` in a
-process of its own with the embedded models, the server a real one.
+process of its own with the shipped engines, the server a real one.
 """
 
 import shutil

@@ -1,6 +1,6 @@
 """Workers of a real LiveKit server: rooms come to them, they die, stop and are full, and the callers go on.
 
-Each worker is a `quickturn room worker` process with the embedded models; nothing of LiveKit is a double.
+Each worker is a `quickturn room worker` process with the shipped engines; nothing of LiveKit is a double.
 """
 
 import asyncio
