@@ -82,7 +82,8 @@ def _machine() -> Check:
 
 def _models(config: Config) -> list[Check]:
     """Each speech model of the default set and of the configuration, with its hashes; none is downloaded."""
-    return [_model(spec) for spec in dict.fromkeys([config.agent.stt, config.agent.tts, *fetch.default_set()])]
+    configured = [config.agent.stt, config.agent.tts, config.agent.turn_detector]
+    return [_model(spec) for spec in dict.fromkeys([*configured, *fetch.default_set()]) if spec]
 
 
 def _model(spec: str) -> Check:
@@ -91,7 +92,7 @@ def _model(spec: str) -> Check:
             return Check(spec, State.OK, "a local path, whose origin and hash are not known here")
         check_name(spec)
     except InputError as error:
-        return Check(spec, State.BROKEN, str(error), "name another in the configuration, or with --stt and --tts")
+        return Check(spec, State.BROKEN, str(error), "name another in the configuration")
     fault, origin = fetch.fault(spec, hashes=True), origin_of(spec)
     if origin is None:
         return Check(spec, State.NOTE, "not here yet", f"quickturn fetch {spec} (the first use does it too)")
@@ -113,7 +114,7 @@ async def _engines(config: Config) -> list[Check]:
         engine = await asyncio.to_thread(load_tts, config.agent.tts)
         async with aclosing(engine.synthesize("Ready.")) as pieces:
             samples = sum([len(pcm) async for pcm in pieces])
-        return f"{engine.name}; spoke {samples / engine.sample_rate_hz:.1f} s"
+        return f"{engine.name}, {engine.how}; spoke {samples / engine.sample_rate_hz:.1f} s"
 
     checks = []
     for name, spec, load in (

@@ -1,7 +1,10 @@
 """The one place where speech engines are chosen, loaded and warmed up. It knows no turn.
 
-`whisper:SIZE_OR_PATH` hears, `piper:VOICE_OR_PATH` speaks and `turn:NAME_OR_PATH` hears the end of a turn. Models that are named but not here are downloaded.
+`whisper:SIZE_OR_PATH` hears, `piper:VOICE_OR_PATH` speaks and `turn:NAME_OR_PATH` hears the end of a turn. Models that
+are named but not here are downloaded.
 """
+
+from typing import TYPE_CHECKING
 
 from agent import fetch
 from agent.model_check import check_voice, check_whisper
@@ -11,7 +14,24 @@ from pipelines.events import Clock
 from pipelines.smart_turn import SmartTurn
 from pipelines.stt import SpeechToText
 from pipelines.stt.segments import StreamingSettings
-from pipelines.tts import TextToSpeech
+
+if TYPE_CHECKING:
+    from pipelines.tts.piper import Piper
+
+_ENGINES = {
+    "stt": ("whisper", "'whisper:SIZE_OR_PATH', such as 'whisper:tiny.en'"),
+    "tts": ("piper", "'piper:VOICE_OR_PATH', such as 'piper:en_US-joe-medium'"),
+    "turn detector": ("turn", "'turn:NAME_OR_PATH', such as 'turn:smart-turn-v3.2'; ''"),
+}
+
+
+def model_name(role: str, spec: str) -> str:
+    """What stands behind the kind in the specification of an "stt", "tts" or "turn detector". Raises InputError."""
+    wanted, expected = _ENGINES[role]
+    kind, _, name = spec.partition(":")
+    if kind != wanted or not name:
+        raise InputError(f"{role} '{spec}' is not one of: {expected}")
+    return name
 
 
 def load_stt(
@@ -27,10 +47,7 @@ def load_stt(
     """
     if window_s is not None and not 0 <= window_s <= 30:
         raise InputError(f"encoder window {window_s:g} s is not between 0 (fits the audio) and 30")
-    kind, _, name = spec.partition(":")
-    if kind != "whisper" or not name:
-        raise InputError(f"stt '{spec}' is not one of: 'whisper:SIZE_OR_PATH', such as 'whisper:tiny.en'")
-    path = fetch.whisper_path(name)
+    path = fetch.whisper_path(model_name("stt", spec))
     check_whisper(spec, path)
 
     from pipelines.stt.streaming import StreamingWhisper
@@ -44,12 +61,9 @@ def load_stt(
     return StreamingWhisper(spec, model, workers=model.workers, settings=settings, clock=clock)
 
 
-def load_tts(spec: str) -> TextToSpeech:
+def load_tts(spec: str) -> "Piper":
     """The voice named `spec`, warm. Blocking. Raises InputError, DownloadError."""
-    kind, _, name = spec.partition(":")
-    if kind != "piper" or not name:
-        raise InputError(f"tts '{spec}' is not one of: 'piper:VOICE_OR_PATH', such as 'piper:en_US-joe-medium'")
-    path = fetch.voice_path(name)
+    path = fetch.voice_path(model_name("tts", spec))
     check_voice(spec, path)
 
     from pipelines.tts.piper import Piper
@@ -66,13 +80,9 @@ def load_turn_detector(spec: str) -> SmartTurn | None:
     """The turn detector named `spec`, warm; None for "". Blocking. Raises InputError, DownloadError."""
     if not spec:
         return None
-    kind, _, name = spec.partition(":")
-    if kind != "turn" or not name:
-        raise InputError(
-            f"turn detector '{spec}' is not one of: 'turn:NAME_OR_PATH', such as 'turn:smart-turn-v3.2'; ''"
-        )
+    path = fetch.turn_detector_path(model_name("turn detector", spec))
     try:
-        detector = SmartTurn(fetch.turn_detector_path(name), name=spec)
+        detector = SmartTurn(path, name=spec)
         detector.warm_up()
     except StageError as error:
         raise InputError(str(error)) from error

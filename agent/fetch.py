@@ -121,21 +121,17 @@ def _local_onnx(kind: str, name: str) -> Path | None:
 
 
 def fetch_needed(specs: Iterable[str], console: "Console") -> None:
-    """Download those of `specs`, and of the turn detectors of the default set, that are not here.
-
-    What is no model's name is left to those who load it. Raises InputError, DownloadError.
-    """
-    turns = (name for name in default_set() if name.startswith("turn:"))
-    models = [spec for spec in (*specs, *turns) if re.match(r"(whisper|piper|turn):.", spec)]
-    if missing := [spec for spec in models if not is_local(spec) and fault(spec)]:
+    """Download those of `specs` that are neither here nor the user's own. Raises InputError, DownloadError."""
+    if missing := [spec for spec in specs if not is_local(spec) and fault(spec)]:
         fetch_models(missing, console)
 
 
 def fetch_models(specs: Sequence[str], console: "Console") -> None:
     """Have each of `specs` here, whole by its hashes. Raises InputError, DownloadError."""
-    hub = Hub()
     for spec in specs:
         check_name(spec)
+    hub = Hub()
+    for spec in specs:
         with _locked(spec, console):
             what_is_wrong = fault(spec, hashes=True)
             if what_is_wrong is None:

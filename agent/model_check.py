@@ -15,9 +15,8 @@ _ENGLISH_TOKENS = 51_864
 
 def check_whisper(spec: str, folder: Path) -> None:
     """Raise InputError unless `folder` holds the files of an English Whisper for CTranslate2."""
-    vocabulary = next((folder / name for name in _VOCABULARIES if (folder / name).is_file()), None)
-    required = [folder / name for name in ("model.bin", "config.json", "tokenizer.json")]
-    lacking = [path.name for path in required if not path.is_file() or not path.stat().st_size]
+    vocabulary = next((folder / name for name in _VOCABULARIES if _has_content(folder / name)), None)
+    lacking = [name for name in ("model.bin", "config.json", "tokenizer.json") if not _has_content(folder / name)]
     lacking += [] if vocabulary else [" or ".join(_VOCABULARIES)]
     if vocabulary is None or lacking:
         raise InputError(
@@ -42,6 +41,10 @@ def check_voice(spec: str, onnx: Path) -> None:
         raise InputError(f"tts '{spec}': {beside.name} is no JSON: {error}") from error
     if not isinstance(config, dict) or "audio" not in config:
         raise InputError(f"tts '{spec}': {beside.name} is no Piper configuration; expected a key 'audio' in it")
+
+
+def _has_content(path: Path) -> bool:
+    return path.is_file() and path.stat().st_size > 0
 
 
 def _count(spec: str, vocabulary: Path) -> int:

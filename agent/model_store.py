@@ -3,7 +3,8 @@
     QUICKTURN_MODELS, else XDG_CACHE_HOME/quickturn/models, else ~/.cache/quickturn/models
     ├── whisper-tiny.en/        its files, and origin.json: where they came from, their licence, sizes and hashes
     ├── .whisper-tiny.en/       while it is being fetched: where it is put together
-    └── .whisper-tiny.en.lock   one process fetches, others wait
+    ├── .whisper-tiny.en.lock   one process fetches, others wait
+    └── cuts-1/                 voices cut for an early start, by hash: pipelines.tts.cut_cache
 
 It knows nothing of where models come from or what they do.
 """

@@ -137,15 +137,21 @@ def chosen_recordings(wavs: list[Path] | None, max_minutes: float) -> "list[Reco
 def have_models(config: "Config", llms: "Sequence[str]") -> None:
     """Download the speech models that are not here. Raises InputError, DownloadError.
 
-    Before there is an event loop, so that Ctrl-C ends a download at once; and not for an LLM that cannot be asked.
+    Before there is an event loop, so that Ctrl-C ends a download at once, and not where a name is wrong.
     """
+    from agent.engines import model_name
     from agent.fetch import fetch_needed
     from agent.rig import read_catalogue
 
     catalogue = read_catalogue(config)
     for llm in llms:
         catalogue.resolve(llm).api_key()
-    fetch_needed([config.agent.stt, config.agent.tts], stderr())
+    models = {"stt": config.agent.stt, "tts": config.agent.tts}
+    if config.agent.turn_detector:
+        models["turn detector"] = config.agent.turn_detector
+    for role, spec in models.items():
+        model_name(role, spec)
+    fetch_needed(models.values(), stderr())
 
 
 def run_measurement(measurement: "Measurement", console: "Console") -> "Measured":

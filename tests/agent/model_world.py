@@ -23,11 +23,12 @@ WHISPER: Files = {
 }
 ONNX = os.urandom(200_000)  # it must not be compressed to less than what is cut
 VOICE: Files = {"en_US-mary-low.onnx": ONNX, "en_US-mary-low.onnx.json": b'{"audio": {"sample_rate": 16000}}'}
+TURN: Files = {"smart-turn-v3.2-cpu.onnx": b"turn"}
 LESSAC = "en/en_US/lessac/medium/en_US-lessac-medium.onnx"
 
 
 def catalogue_text(wheel_bytes: int, **replaced: str) -> str:
-    """A speech.toml of two models; `replaced` are SHA-256 digests by file name."""
+    """A speech.toml of three models, two of them the default set; `replaced` are SHA-256 digests by file name."""
 
     def files(of: Files) -> str:
         return ",\n".join(
@@ -49,6 +50,11 @@ default = true
 hub = {{ repository = "someone/voices", revision = "{COMMIT}", folder = "en/mary" }}
 wheel = {{ requirement = "small-models==1.0", size_bytes = {wheel_bytes}, folder = "small_models/mary" }}
 files = [{files(VOICE)}]
+
+[turn."smart-turn-v3.2"]
+licence = "BSD-2-Clause"
+hub = {{ repository = "someone/turns", revision = "{COMMIT}" }}
+files = [{files(TURN)}]
 """
 
 
@@ -70,6 +76,7 @@ def server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[ModelSer
     model_server.repositories = {
         "someone/whisper": WHISPER | {"README.md": b"not wanted"},
         "someone/voices": {f"en/mary/{name}": body for name, body in VOICE.items()},
+        "someone/turns": TURN,
         "Systran/faster-whisper-base.en": WHISPER | {"README.md": b"not wanted"},
         "rhasspy/piper-voices": {LESSAC: ONNX, f"{LESSAC}.json": b'{"audio": {}}', "README.md": b"not wanted"},
     }

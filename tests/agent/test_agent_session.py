@@ -1,4 +1,4 @@
-"""Real AgentSessions with our plugins, in no room: scripted engines in real time, and the embedded models."""
+"""Real AgentSessions with our plugins, in no room: scripted engines in real time, and the real models."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Coroutine
@@ -224,7 +224,7 @@ class Sink:
 
 async def ask(set_up: SetUp, *names: str) -> list[tuple[Document, float]]:
     """Each recording's document, and its turn latency in ms from the labelled end of speech to the first sample."""
-    speech = {"stt": "embedded", "tts": "embedded", "tools": False}
+    speech = {"tools": False}
     sink, told, llm = Sink(), [], "sim/100:1000"
     async with AsyncExitStack() as stack:
         rig = await stack.enter_async_context(open_rig(load_config(None, {"agent": speech}), [llm]))
@@ -244,7 +244,7 @@ async def ask(set_up: SetUp, *names: str) -> list[tuple[Document, float]]:
 
 
 @pytest.mark.slow
-def test_the_embedded_models_answer_recordings_in_an_agent_session() -> None:
+def test_the_real_models_answer_recordings_in_an_agent_session() -> None:
     pytest.importorskip("livekit.plugins.openai", reason="pip install livekit-plugins-openai")
     told = asyncio.run(ask(BEST, "coffee_shop"))
     assert [document["transcript"] for document, _ in told] == ["Where is the nearest coffee shop?"]

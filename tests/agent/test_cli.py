@@ -46,7 +46,10 @@ BAD_INPUT = {
         "sequential, streaming, speculative",
     ),
     "an unknown engine": (["replay", "--stt", "wisper"], "stt 'wisper' is not one of"),
-    "an unknown voice": (["replay", "--tts", "embedded:bob"], "bob"),
+    "an unknown voice": (["replay", "--tts", "bob"], "tts 'bob' is not one of: 'piper:VOICE_OR_PATH'"),
+    "a multilingual recogniser": (["replay", "--stt", "whisper:tiny"], "expected 'whisper:tiny.en'"),
+    "a folder that is not there": (["replay", "--stt", "whisper:./none"], "there is no such folder"),
+    "an unknown turn detector": (["replay", "--config", "detector.toml"], "turn detector 'clever' is not one of"),
     "a voice file that is not there": (["replay", "--tts", "piper:./none.onnx"], "none.onnx"),
     "a missing key": (["replay", "--llm", "groq/llama-3.3-70b-versatile"], "GROQ_API_KEY"),
     "a missing configuration": (["replay", "--config", "none.toml"], "none.toml cannot be read"),
@@ -55,8 +58,10 @@ BAD_INPUT = {
 
 @pytest.mark.parametrize("case", BAD_INPUT)
 def test_bad_input_gets_one_line_and_exit_code_2(
-    case: str, wav: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    case: str, tmp_path: Path, wav: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    (tmp_path / "detector.toml").write_text('[agent]\nturn_detector = "clever"\n')
+    monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("GROQ_API_KEY", raising=False)
     argv, message = BAD_INPUT[case]
     if case not in ("a missing file", "a directory"):
@@ -66,6 +71,39 @@ def test_bad_input_gets_one_line_and_exit_code_2(
     assert not out
     assert message in err
     assert len(err.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ["replay"],
+        ["demo"],
+        ["compare", "--llm", "sim/1:100"],
+        ["talk"],
+        ["web"],
+        ["room", "join", "--room", "kitchen"],
+        ["room", "worker"],
+        ["stt-eval"],
+        ["fetch"],
+    ],
+    ids=" ".join,
+)
+def test_offline_refuses_to_download_with_one_line(
+    argv: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("QUICKTURN_MODELS", str(tmp_path / "none"))
+    monkeypatch.setenv("HF_HUB_OFFLINE", "0")
+    for name, value in {"URL": "ws://127.0.0.1:9", "API_KEY": "devkey", "API_SECRET": "secret"}.items():
+        monkeypatch.setenv(f"LIVEKIT_{name}", value)
+    code, out, err = quickturn(monkeypatch, capsys, *argv, "--offline")
+    assert (code, out) == (2, "")
+    last = err.strip().splitlines()[-1]
+    assert last.startswith(
+        "quickturn: whisper:tiny.en: it is not here, and downloads are off (--offline, HF_HUB_OFFLINE)"
+    )
+    assert last.endswith("quickturn fetch whisper:tiny.en")
+    assert argv == ["demo"] or err.count("\n") == 1  # the demo says first what it will do
 
 
 def test_an_unknown_configuration_key_is_named_by_its_full_path(
@@ -93,7 +131,7 @@ def test_a_full_disk_ends_with_one_line(
 ) -> None:
     if not Path("/dev/full").exists():
         pytest.skip("this system has no /dev/full to stand for a full disk")
-    code, _, err = quickturn(monkeypatch, capsys, "replay", wav, "--stt", "embedded", "--trace", "/dev/full")
+    code, _, err = quickturn(monkeypatch, capsys, "replay", wav, "--trace", "/dev/full")
     assert code == 2
     assert err.strip().splitlines()[-1].startswith("quickturn: trace /dev/full cannot be written: No space left")
 
@@ -119,7 +157,7 @@ def test_help_answers_in_half_a_second() -> None:
 def test_json_is_one_document_on_stdout_and_nothing_else(
     wav: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    code, out, _ = quickturn(monkeypatch, capsys, "replay", wav, "--json", "--stt", "embedded", "--tts", "embedded")
+    code, out, _ = quickturn(monkeypatch, capsys, "replay", wav, "--json")
     document = json.loads(out)
     assert code == 0
     assert document["turns"][0]["outcome"] == "no_speech"

@@ -103,6 +103,10 @@ def test_another_voice_comes_from_the_hub_with_its_configuration(server: ModelSe
     assert Path(f"{path}.json").read_bytes() == b'{"audio": {}}'
 
 
+def test_the_turn_detector_comes_when_its_path_is_asked_for(server: ModelServer) -> None:
+    assert turn_detector_path().read_bytes() == b"turn"
+
+
 # ---------------------------------------------------------------- what is here
 
 
@@ -262,7 +266,6 @@ def test_a_wheel_with_other_files_is_not_used(
     assert message in index_says(server, screen, tmp_path)
 
 
-@pytest.mark.slow
 def test_a_hub_that_breaks_off_again_and_again_is_passed_over(
     server: ModelServer, screen: Screen, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -49,7 +49,7 @@ def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         '[[providers.parrot.models]]\nid = "p"\nusd_per_m_input = 1\nusd_per_m_output = 1\n'
     )
     path = tmp_path / "agent.toml"
-    path.write_text(f'[agent]\nllm = "parrot/p"\nproviders = "{providers}"\nstt = "embedded"\ntts = "embedded"\n')
+    path.write_text(f'[agent]\nllm = "parrot/p"\nproviders = "{providers}"\n')
     yield path
     server.shutdown()
     thread.join()

@@ -3,7 +3,7 @@ import json
 import numpy as np
 import pytest
 
-from agent import fetch, stt_eval
+from agent import stt_eval
 from agent.recordings import Recording, TurnLabel, shipped
 from agent.stt_eval import Choice, Evaluation, HeardTurn, choices_of
 from pipelines.errors import InputError
@@ -15,42 +15,46 @@ def heard(reference: str, hypothesis: str, *, held_out: bool = False, ms: tuple[
 
 def test_word_error_rates_of_tuned_and_held_out_voices_are_kept_apart() -> None:
     turns = (heard("a b c d", "a b c d"), heard("a b", "a x", held_out=True))
-    evaluation = Evaluation(Choice("embedded"), turns)
+    evaluation = Evaluation(Choice("whisper:tiny.en"), turns)
     assert evaluation.wer(held_out=False) == 0
     assert evaluation.wer(held_out=True) == pytest.approx(1 / 2)
     assert evaluation.wer() == pytest.approx(1 / 6)
 
 
 def test_what_never_happened_is_none() -> None:
-    evaluation = Evaluation(Choice("embedded"), (heard("a", "a", ms=()),))
+    evaluation = Evaluation(Choice("whisper:tiny.en"), (heard("a", "a", ms=()),))
     assert evaluation.wer(held_out=True) is None
     assert evaluation.final_ms(50) is None
 
 
 def test_waits_of_all_turns_make_the_percentiles() -> None:
-    evaluation = Evaluation(Choice("embedded"), (heard("a", "a", ms=(1.0, 2.0)), heard("a", "a", ms=(9.0,))))
+    evaluation = Evaluation(Choice("whisper:tiny.en"), (heard("a", "a", ms=(1.0, 2.0)), heard("a", "a", ms=(9.0,))))
     assert evaluation.final_ms(50) == 2.0
 
 
-def test_each_engine_is_tried_at_each_window_but_pocketsphinx_which_has_none() -> None:
-    assert choices_of(["embedded", "pocketsphinx"], [0.0, 10.0]) == [
-        Choice("embedded", 0.0),
-        Choice("embedded", 10.0),
-        Choice("pocketsphinx"),
+def test_each_engine_is_tried_at_each_window() -> None:
+    assert choices_of(["whisper:tiny.en", "whisper:base.en"], [0.0, 10.0]) == [
+        Choice("whisper:tiny.en", 0.0),
+        Choice("whisper:tiny.en", 10.0),
+        Choice("whisper:base.en", 0.0),
+        Choice("whisper:base.en", 10.0),
     ]
 
 
-def test_by_default_everything_that_is_here_is_tried(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fetch, "fetched_whispers", lambda: ["base.en"])
-    choices = choices_of(None, None)
-    assert choices[:2] == [Choice("embedded", 0.0), Choice("embedded", 30.0)]
-    assert choices[-1] == Choice("whisper:base.en")
-    assert choices_of(["embedded"], None) == [Choice("embedded")]
+def test_by_default_everything_that_is_here_is_tried_and_the_default_in_any_case(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(stt_eval, "names_here", lambda kind: [f"{kind}:base.en", f"{kind}:tiny.en"])
+    assert choices_of(None, None) == [Choice("whisper:tiny.en"), Choice("whisper:base.en")]
+    assert choices_of(["whisper:base.en"], None) == [Choice("whisper:base.en")]
 
 
 def test_choices_have_readable_names() -> None:
-    names = [choice.name for choice in (Choice("embedded"), Choice("embedded", 0.0), Choice("whisper:base.en", 12.5))]
-    assert names == ["embedded", "embedded window fit", "whisper:base.en window 12.5 s"]
+    names = [
+        choice.name
+        for choice in (Choice("whisper:tiny.en"), Choice("whisper:tiny.en", 0.0), Choice("whisper:base.en", 12.5))
+    ]
+    assert names == ["whisper:tiny.en", "whisper:tiny.en window fit", "whisper:base.en window 12.5 s"]
 
 
 def test_recordings_without_labels_are_refused() -> None:
@@ -62,11 +66,11 @@ def test_recordings_without_labels_are_refused() -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(60)
-def test_the_embedded_model_is_evaluated_on_shipped_recordings_as_json(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_default_model_is_evaluated_on_shipped_recordings_as_json(capsys: pytest.CaptureFixture[str]) -> None:
     recordings = shipped("question_short", "one_word", "silence")
-    stt_eval.run(recordings, ["embedded"], [0.0], as_json=True)
+    stt_eval.run(recordings, ["whisper:tiny.en"], [12.0], as_json=True)
     (row,) = json.loads(capsys.readouterr().out)["rows"]
-    assert (row["stt"], row["window_s"]) == ("embedded", 0.0)
+    assert (row["stt"], row["window_s"]) == ("whisper:tiny.en", 12.0)
     assert row["wer_tuned_voices"] <= 0.05
     assert 0 < row["final_ms"]["p50"] <= row["final_ms"]["p95"] < 1_000
     assert len(row["turns"]) == sum(len(recording.turns) for recording in recordings)
@@ -76,7 +80,13 @@ def test_the_embedded_model_is_evaluated_on_shipped_recordings_as_json(capsys: p
 @pytest.mark.slow
 @pytest.mark.timeout(60)
 def test_the_table_shows_each_recording_and_each_choice(capsys: pytest.CaptureFixture[str]) -> None:
-    stt_eval.run(shipped("one_word"), ["embedded"], [0.0, 30.0], as_json=False)
+    stt_eval.run(shipped("one_word"), ["whisper:tiny.en"], [12.0, 30.0], as_json=False)
     out = capsys.readouterr().out
-    for part in ("embedded window fit", "embedded window 30 s", "held-out voices", "wait p95", "Continue."):
+    for part in (
+        "whisper:tiny.en window 12 s",
+        "whisper:tiny.en window 30 s",
+        "held-out voices",
+        "wait p95",
+        "Continue.",
+    ):
         assert part in out

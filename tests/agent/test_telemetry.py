@@ -66,7 +66,7 @@ def receiver() -> Iterator[Receiver]:
 
 
 def answered(**more: Any) -> dict[str, Any]:
-    names = {"stt": "embedded", "tts": "embedded", "speech_end_at": SPEECH_END}
+    names = {"stt": "whisper:tiny.en", "tts": "piper:en_US-joe-medium", "speech_end_at": SPEECH_END}
     document = turn("groq/llama-3.1-8b-instant", Mode.SPECULATIVE, Speed(100, 90)) | names | more
     document["requests"][-1]["llm"] = document["llm"]  # the scripted one has a name of its own
     return document
