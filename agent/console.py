@@ -95,7 +95,8 @@ def summary_lines(summary: Mapping[str, Any], cells: int) -> list[str]:
     latency, ledger = summary["turn_latency_ms"], summary["speculation"]
     lines = [
         f"outcomes: {', '.join(f'{n} {name}' for name, n in summary['outcomes'].items())}; "
-        f"false cut-ins: {summary['false_cut_ins']}"
+        f"false cut-ins: {summary['false_cut_ins']} heard, "
+        f"{summary['early_commits'] - summary['false_cut_ins']} taken back in time"
     ]
     if latency["n"] and cells == 1:
         lines.append(

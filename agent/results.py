@@ -92,6 +92,7 @@ def summarise(turns: Sequence[Mapping[str, Any]], loop_lag_ms: Sequence[float]) 
         "wer": _pooled_wer([t for t in heard if not t["held_out"]]),
         "wer_held_out": _pooled_wer([t for t in heard if t["held_out"]]),
         "outcomes": {o.value: n for o in Outcome if (n := sum(t["outcome"] == o for t in turns))},
+        "early_commits": sum(bool(t.get("resumed_ms") or t.get("false_cut_in")) for t in turns),
         "false_cut_ins": sum(bool(t.get("false_cut_in")) for t in turns),
         "starved_ms": round(sum(t.get("starved_ms") or 0.0 for t in turns), 1),
         "speculation": _ledger(completed),

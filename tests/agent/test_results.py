@@ -77,7 +77,8 @@ def test_only_completed_turns_are_in_the_percentiles(outcome: str) -> None:
 
 def test_an_answer_that_cut_in_has_no_latency_to_count() -> None:
     assert summarise([turn(300), turn(None, false_cut_in=True)], [])["turn_latency_ms"]["n"] == 1
-    assert summarise([turn(300), turn(None, false_cut_in=True)], [])["false_cut_ins"] == 1
+    summary = summarise([turn(300), turn(None, false_cut_in=True), turn(300, resumed_ms=[-200.0])], [])
+    assert (summary["false_cut_ins"], summary["early_commits"]) == (1, 2)
 
 
 def test_word_errors_are_pooled_over_words_and_not_over_turns() -> None:
