@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from agent.engines import load_stt
+from agent.engines import load_stt, model_name
+from agent.fetch import fetch_needed
 from agent.model_store import names_here
 from agent.recordings import Recording, TurnLabel
 from pipelines.errors import InputError
@@ -121,8 +122,12 @@ def run(
         )
     choices = choices_of(stts, windows)
     count = len(choices) * sum(len(_turns(recording)) for recording in labelled)
+    console = Console(stderr=True, highlight=False)
+    for choice in choices:
+        model_name("stt", choice.stt)
+    fetch_needed(dict.fromkeys(choice.stt for choice in choices), console)
     evaluations = []
-    with Progress(console=Console(stderr=True, highlight=False), transient=True) as progress:
+    with Progress(console=console, transient=True) as progress:
         task = progress.add_task("evaluating", total=count)
         for choice in choices:
             progress.update(task, description=choice.name)
