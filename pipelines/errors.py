@@ -5,7 +5,7 @@
     │   └── ConfigError       a key or value of a TOML file, named by its full path
     ├── ServiceError          a service's fault: it names the service and what it did
     │   ├── LLMError          the Chat Completions provider, with the kind of fault
-    │   └── DownloadError     a model hub
+    │   └── DownloadError     the model hub and the package index
     └── StageError            our fault: a speech stage failed on input it should have taken
 
 Every message is one line: what was wrong, which value, what would be right. It knows nothing of exit codes'
@@ -58,7 +58,7 @@ class LLMError(ServiceError):
 
 
 class DownloadError(ServiceError):
-    """A model could not be downloaded."""
+    """A model could not be downloaded from any of its sources."""
 
 
 class StageError(QuickturnError):
