@@ -36,7 +36,7 @@ class Piper:
         self.name = name or path.stem
         config = _config(path)
         self.sample_rate_hz: int = config.sample_rate
-        self._voice, self.how = _load(path, config, threads or threads_for(os.cpu_count() or 1), cache)
+        self.voice, self.how = _load(path, config, threads or threads_for(os.cpu_count() or 1), cache)
         # Two, so that a text whose turn was cancelled does not keep the next one waiting for its window under way.
         self._threads = ThreadPoolExecutor(2, thread_name_prefix="tts")
 
@@ -56,7 +56,7 @@ class Piper:
 
     def _pieces(self, text: str) -> Iterator[Pcm]:
         try:
-            yield from self._voice.speak(text)
+            yield from self.voice.speak(text)
         except Exception as error:
             raise StageError(f"text to speech ({self.name}) failed: {type(error).__name__}: {error}") from error
 
@@ -84,7 +84,7 @@ def _load(path: Path, config: Any, threads: int, cache: Path | None) -> tuple[Vo
             except Exception as error:
                 log.warning("the kept cut of '%s' cannot be used, it is cut anew: %s", path, _first_line(error))
         # Whole first: what onnxruntime says of a bad file is the user's matter, what cutting says of a good one is not.
-        whole = _session(str(path), threads)
+        whole = open_session(str(path), threads)
     except Exception as error:
         raise _unusable(path, error) from error
     try:
@@ -114,7 +114,7 @@ def _assembled(parts: Cut | KeptCut, config: Any, threads: int) -> CutVoice:
         case KeptCut():
             graphs = str(parts.text), str(parts.flow), str(parts.decoder)
             margins, gain = (parts.flow_margin, parts.decoder_margin), parts.gain
-    text_session, *others = (_session(graph, threads) for graph in graphs)
+    text_session, *others = (open_session(graph, threads) for graph in graphs)
     flow_stage, decoder_stage = map(Stage, others, margins)
     return CutVoice(_piper_voice(text_session, config), flow_stage, decoder_stage, gain)
 
@@ -125,7 +125,8 @@ def _piper_voice(session: Any, config: Any) -> Any:
     return PiperVoice(session=session, config=config)
 
 
-def _session(graph: str | bytes, threads: int) -> Any:
+def open_session(graph: str | bytes, threads: int) -> Any:
+    """An onnxruntime session over a graph, or the path of one. Raises what onnxruntime raises."""
     import onnxruntime
 
     # PiperVoice.load takes no session options, and the default ones let a thread for every core spin between

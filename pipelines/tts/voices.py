@@ -58,36 +58,39 @@ class CutVoice:
 
     def __init__(self, piper: Any, flow: Stage, decoder: Stage, gain: float = 1.0) -> None:
         self.gain = gain
-        self._piper = piper
-        self._flow = flow
-        self._decoder = decoder
+        self.piper = piper
+        self.flow = flow
+        self.decoder = decoder
         self._carried = [made.name for made in piper.session.get_outputs()]
 
     def speak(self, text: str) -> Iterator[Pcm]:
         """See Voice."""
-        config = self._piper.config
-        for phonemes in self._piper.phonemize(text):
+        config = self.piper.config
+        for phonemes in self.piper.phonemize(text):
             if phonemes:
-                frames = self._frames(phonemes, config.noise_scale, config.noise_w_scale)
-                for samples in decode(frames, self._flow, self._decoder):
+                frames = self.frames(phonemes, config.noise_scale, config.noise_w_scale)
+                for samples in decode(frames, self.flow, self.decoder):
                     yield to_pcm(samples, self.gain)
 
     def calibrate(self) -> float:
         """Set the voice's gain; return by how much, of full scale 1, windows differ from the whole. Takes a second."""
         peaks, error = [], 0.0
+        longest = max(CALIBRATION, key=len)
         for text in CALIBRATION:
-            for phonemes in self._piper.phonemize(text):
-                frames = self._frames(phonemes, 0.0, 0.0)
+            for phonemes in self.piper.phonemize(text):
+                frames = self.frames(phonemes, 0.0, 0.0)
                 whole = self._whole(frames)
                 peaks.append(float(np.abs(whole).max()))
-                windowed = np.concatenate(list(decode(frames, self._flow, self._decoder)))
-                error = max(error, float(np.abs(windowed - whole).max()))
+                if text is longest:
+                    windowed = np.concatenate(list(decode(frames, self.flow, self.decoder)))
+                    error = max(error, float(np.abs(windowed - whole).max()))
         self.gain = 1 / max(float(np.median(peaks)), 0.1)  # a voice quieter than that is broken
         return error
 
-    def _frames(self, phonemes: list[str], noise: float, width_noise: float) -> dict[str, Tensor]:
-        config = self._piper.config
-        ids = self._piper.phonemes_to_ids(phonemes)
+    def frames(self, phonemes: list[str], noise: float, width_noise: float) -> dict[str, Tensor]:
+        """What the text's part makes of a sentence: by name, what the flow and the decoder take."""
+        config = self.piper.config
+        ids = self.piper.phonemes_to_ids(phonemes)
         feed = {
             "input": np.array([ids], np.int64),
             "input_lengths": np.array([len(ids)], np.int64),
@@ -95,12 +98,12 @@ class CutVoice:
         }
         if config.num_speakers > 1:
             feed["sid"] = np.array([config.default_speaker_id], np.int64)
-        return dict(zip(self._carried, self._piper.session.run(None, feed), strict=True))
+        return dict(zip(self._carried, self.piper.session.run(None, feed), strict=True))
 
     def _whole(self, tensors: dict[str, Tensor]) -> Tensor:
-        frames = max(tensors[name].shape[-1] for name in self._flow.inputs)
-        latent = self._flow.run(tensors, frames, 0, frames)
-        return self._decoder.run({**tensors, self._flow.output: latent}, frames, 0, frames).reshape(-1)
+        frames = max(tensors[name].shape[-1] for name in self.flow.inputs)
+        latent = self.flow.run(tensors, frames, 0, frames)
+        return self.decoder.run({**tensors, self.flow.output: latent}, frames, 0, frames).reshape(-1)
 
 
 def to_pcm(samples: Tensor, gain: float) -> Pcm:

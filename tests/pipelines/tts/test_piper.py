@@ -84,11 +84,11 @@ def undivided(path: Path, text: str, *, normalised: bool = False) -> list[np.nda
     ["Yes.", "I", "Your table is booked.", LONG, LONG * 3, "Really? Yes! The train, at nine, is late.", "42"],
 )
 def test_the_pieces_are_the_undivided_voice_s_samples(steady: Piper, steady_path: Path, text: str) -> None:
-    assert isinstance(steady._voice, CutVoice)
+    assert isinstance(steady.voice, CutVoice)
     whole = np.concatenate(undivided(steady_path, text))
     pieces = np.concatenate(spoken(steady, text))
     assert len(pieces) == len(whole)
-    off = np.abs(pieces.astype(int) - to_pcm(whole, steady._voice.gain)) / np.iinfo(np.int16).max
+    off = np.abs(pieces.astype(int) - to_pcm(whole, steady.voice.gain)) / np.iinfo(np.int16).max
     assert off.max() <= 1e-3
 
 
@@ -233,9 +233,9 @@ def test_a_voice_is_cut_once_and_taken_from_the_cache_afterwards(
     monkeypatch.setattr(piper, "cut", no_cut)
     again = Piper(path, cache=cache)
     assert (voice.how, again.how) == (CUT, CUT)
-    assert isinstance(again._voice, CutVoice)
-    assert isinstance(voice._voice, CutVoice)
-    assert again._voice.gain == voice._voice.gain
+    assert isinstance(again.voice, CutVoice)
+    assert isinstance(voice.voice, CutVoice)
+    assert again.voice.gain == voice.voice.gain
     assert [entry.name for entry in folder_for(path, cache).parent.iterdir()] == [folder_for(path, cache).name]
 
 
