@@ -78,7 +78,7 @@ async def measure(measurement: Measurement, console: Console) -> Measured:
             traces = [files.enter_context(TraceFile(path, session)) for path in paths if path]
             telemetry = files.enter_context(open_telemetry(measurement.config.telemetry))
             for note in telemetry.notes:
-                console.print(f"[dim]{note}[/dim]")
+                console.print(note, style="dim", markup=False)
             run, wavs = await _replay_all(measurement, rig, [*traces, *telemetry.sinks], out, console)
         summary = summarise(run.turns, run.loop_lag_ms)
         summary["failover"]["states"] = {llm: asdict(state) for llm, state in rig.failover_states().items()}

@@ -160,8 +160,11 @@ class FromWheel:
         done = subprocess.run(
             command, env=os.environ | here, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
         )
+        said = done.stdout.decode(errors="replace")
+        if done.returncode and os.strerror(errno.ENOSPC) in said:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(target))
         if done.returncode:
-            raise SourceError(_pip_reason(done.stdout.decode(errors="replace")))
+            raise SourceError(_pip_reason(said))
 
     def _unpack(self, wheel: Path, target: Path) -> None:
         try:

@@ -101,9 +101,9 @@ def _print(rows: list[dict[str, Any]], outcome: "Outcome", page: Path | None, *,
     from agent.bench import show
 
     for error in dict.fromkeys(outcome.warm_up_errors):
-        stderr().print(error)
+        stderr().print(error, markup=False)
     if outcome.stopped:
-        stderr().print(f"stopped early: {outcome.stopped}; what was measured is shown")
+        stderr().print(f"stopped early: {outcome.stopped}; what was measured is shown", markup=False)
     if as_json:
         print(json.dumps({"rows": rows, "stopped": outcome.stopped}, ensure_ascii=False))
         return
@@ -114,4 +114,4 @@ def _print(rows: list[dict[str, Any]], outcome: "Outcome", page: Path | None, *,
         plain.print(line)
     plain.print(f"known cost ${outcome.spent_usd:.6f}")
     if page:
-        plain.print(f"report  {page}")
+        plain.print(f"report  {page}", markup=False)

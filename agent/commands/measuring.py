@@ -66,7 +66,8 @@ def demo(
         print_lines(measured)
         plain.print(f"\n[bold]{headline(measured.rows)}[/bold] (The LLMs are simulated; the rest is real.)\n")
         plain.print(
-            f"report  {measured.report}\nlisten  {listen} (left: the user, right: the agent; first slow, then fast)"
+            f"report  {measured.report}\nlisten  {listen} (left: the user, right: the agent; first slow, then fast)",
+            markup=False,
         )
     raise typer.Exit(exit_code(measured))
 
@@ -162,7 +163,7 @@ def compare(
         plain.print(f"\n[bold]{headline(measured.rows)}[/bold]\n")
         print_summary(measured, recordings)
         for outcome in judged:
-            plain.print(outcome.line())
+            plain.print(outcome.line(), markup=False)
     broken = any(outcome.verdict == "broken" for outcome in judged)
     raise typer.Exit(1 if broken else exit_code(measured))
 
@@ -181,7 +182,7 @@ def _gate(baseline: Path | None, fail_if: list[str] | None) -> "tuple[Recorded |
     if not recorded.turns:
         raise InputError(f"trace {baseline} holds no turn to compare with")
     for note in recorded.notes:
-        stderr().print(note)
+        stderr().print(note, markup=False)
     return recorded, limits
 
 
@@ -194,7 +195,8 @@ def _judged(measured: "Measured", recorded: "Recorded | None", limits: "list[Lim
         was, now = recorded.session.get(name) or {}, measured.session[name]
         for key in now:
             if key != "llm" and was.get(key) != now[key]:
-                stderr().print(f"the baseline was recorded with another {name}.{key}: {was.get(key)}, now {now[key]}")
+                note = f"the baseline was recorded with another {name}.{key}: {was.get(key)}, now {now[key]}"
+                stderr().print(note, markup=False)
     outcomes = []
     for row in measured.rows:
         ours, theirs = (

@@ -78,9 +78,9 @@ def _print(incumbent: str, candidate: str, pairs: "list[Pair]", totals: dict[str
         + (f"; words in common, median {totals['similarity']:.0%}" if totals["similarity"] is not None else "")
     )
     for error in dict.fromkeys(a.error for pair in pairs for a in (pair.incumbent, pair.candidate) if a.error):
-        plain.print(f"failed: {error}")
+        plain.print(f"failed: {error}", markup=False)
     if page:
-        plain.print(f"report  {page}")
+        plain.print(f"report  {page}", markup=False)
 
 
 def _difference(found: dict[str, Any]) -> str:

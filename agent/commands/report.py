@@ -30,17 +30,17 @@ def report(
 
     recorded = read_trace(trace)
     for note in recorded.notes:
-        stderr().print(note)
+        stderr().print(note, markup=False)
     if not recorded.turns:
         raise InputError(f"trace {trace} holds no turn: nothing to report")
     if chrome_trace is not None:
         write_chrome_trace(chrome_trace, recorded.turns)
-        stdout().print(f"trace   {chrome_trace}")
+        stdout().print(f"trace   {chrome_trace}", markup=False)
     if otlp is not None:
         _send(otlp, recorded.turns)
     table = rows(recorded.turns, str(recorded.turns[0]["llm"]))
     page = write_findings(make_folder(out), recorded.session, recorded.turns, table, title=trace.stem, audio=())
-    stdout().print(f"report  {page}")
+    stdout().print(f"report  {page}", markup=False)
 
 
 def _send(endpoint: str, turns: "Sequence[Mapping[str, Any]]") -> None:
@@ -55,4 +55,4 @@ def _send(endpoint: str, turns: "Sequence[Mapping[str, Any]]") -> None:
             spans.turn(index, turn)
     if spans.lost:
         raise ServiceError(f"OTLP endpoint {spans.url}: {spans.lost} spans did not arrive; is a receiver there?")
-    stdout().print(f"spans   {spans.arrived} sent to {spans.url}")
+    stdout().print(f"spans   {spans.arrived} sent to {spans.url}", markup=False)

@@ -179,7 +179,7 @@ def print_lines(measured: "Measured") -> None:
 
     plain = stdout()
     for line in [*summary_lines(measured.summary, cells=len(measured.rows)), *failure_lines(measured.turns)]:
-        plain.print(line)
+        plain.print(line, markup=False)
 
 
 def print_summary(measured: "Measured", recordings: "list[Recording]") -> None:
@@ -189,7 +189,7 @@ def print_summary(measured: "Measured", recordings: "list[Recording]") -> None:
     if any(not recording.labelled for recording in recordings):
         plain.print("no labels beside some files: there the end of speech is estimated from energy and voice activity")
     if measured.report:
-        plain.print(f"report  {measured.report}")
+        plain.print(f"report  {measured.report}", markup=False)
 
 
 def exit_code(measured: "Measured") -> int:

@@ -65,7 +65,7 @@ def whatif(
     asked = _points(base, catalogue, llm, ttft_ms, tokens_per_s, llm_from, mode, endpointing_ms)
     predictions = [points.predict_point(base, point) for point in asked]
     for note in base.trace.notes:
-        stderr().print(note)
+        stderr().print(note, markup=False)
     verified = _verify(predictions, base, recordings, settings, lanes, repeat) if verify else []
     documents = [points.document(base, prediction) for prediction in predictions]
     for document, outcome in zip(documents, verified, strict=False):  # none, if nothing was verified
@@ -86,7 +86,7 @@ def whatif(
     if base.left_out:
         plain.print(f"{base.left_out} turns of the trace are left out: not completed, or in the sequential mode")
     for path in pictures:
-        plain.print(f"picture  {path}")
+        plain.print(f"picture  {path}", markup=False)
 
 
 def _points(

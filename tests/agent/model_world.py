@@ -105,8 +105,8 @@ def use_catalogue(monkeypatch: pytest.MonkeyPatch, folder: Path, text: str) -> N
 class Screen(Console):
     """A console whose lines are kept."""
 
-    def __init__(self) -> None:
-        super().__init__(file=io.StringIO(), width=200, highlight=False)
+    def __init__(self, *, force_terminal: bool = False) -> None:
+        super().__init__(file=io.StringIO(), width=200, highlight=False, force_terminal=force_terminal)
 
     @property
     def lines(self) -> list[str]:

