@@ -52,10 +52,11 @@ class Cut:
 
 def cut(path: Path) -> Cut:
     """Cut the .onnx file of a Piper voice. Takes about half a second. Raises UncuttableError, or what onnx raises."""
-    import onnx  # 50 to 100 ms that only a cut pays, and a voice is cut once
+    import onnx.shape_inference  # 50 to 100 ms that only a cut pays, and a voice is cut once
     from onnx.utils import Extractor
 
-    model = onnx.load(path)
+    # The extractor wants to know the type of a seam, which a file need not say.
+    model = onnx.shape_inference.infer_shapes(onnx.load(path))
     speakers = sum(source.name == "sid" for source in model.graph.input)
     seams = list(_seams(model.graph))
     decoder_seam = _earliest(seams, 1 + speakers)

@@ -55,5 +55,5 @@ def write_voice(path: Path, *, speakers: int = 1, blend_of_all: bool = False) ->
     outputs = [helper.make_tensor_value_info("output", TensorProto.FLOAT, [1, 1, 1, "time"])]
     graph = helper.make_graph(nodes, "voice", inputs, outputs, tensors)
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 15)], ir_version=8)
-    onnx.save(onnx.shape_inference.infer_shapes(model), path)
+    onnx.save(model, path)
     return path
