@@ -194,7 +194,7 @@ def _reason(error: BaseException) -> str:
         error = error.__cause__
     if isinstance(error, ValueError):
         return f"it does not answer as a model hub does ({error})"
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+    return (str(error).strip().splitlines() or [type(error).__name__])[0].partition(" for url")[0]
 
 
 def _pip_reason(output: str) -> str:
