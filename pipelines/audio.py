@@ -49,6 +49,26 @@ def resample(pcm: Pcm, from_hz: int, to_hz: int) -> Pcm:
     return resampled
 
 
+class Resampler:
+    """A signal that comes in pieces, at another rate (soxr, high quality): no seam is heard, as it would be between
+    pieces that were resampled one by one. It holds some 25 ms back until it knows what follows them.
+    """
+
+    def __init__(self, from_hz: int, to_hz: int) -> None:
+        import soxr
+
+        self._stream = None if from_hz == to_hz else soxr.ResampleStream(from_hz, to_hz, 1, dtype="int16")
+
+    def push(self, pcm: Pcm) -> Pcm:
+        """What can be said so far."""
+        return pcm if self._stream is None else self._stream.resample_chunk(pcm)
+
+    def flush(self) -> Pcm:
+        """The rest, behind the last piece."""
+        nothing = np.zeros(0, np.int16)
+        return nothing if self._stream is None else self._stream.resample_chunk(nothing, last=True)
+
+
 class MediaClock:
     """Maps media time (samples of the input) to process time (seconds of the clock).
 

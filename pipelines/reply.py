@@ -12,14 +12,14 @@ first of them is kept in `error`.
 import asyncio
 import logging
 from asyncio import TaskGroup
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import aclosing, suppress
 from dataclasses import dataclass
 
 import anyio
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 
-from pipelines.audio import first_audible_sample, resample
+from pipelines.audio import Resampler, first_audible_sample
 from pipelines.errors import QuickturnError, StageError
 from pipelines.events import (
     ChatMessage,
@@ -206,9 +206,10 @@ class Reply:
 
     async def _synthesize(self, text: str, spoken: str, speech: MemoryObjectSendStream[_Speech]) -> None:
         unit = Unit(text, self._voice.clock())
-        async with aclosing(self._voice.tts.synthesize(spoken)) as pieces:
-            while (raw := await next_piece(pieces, self._settings.tts_timeout_s)) is not None:
-                pcm = self._ready_to_play(raw)
+        rate_hz = self._voice.output.sample_rate_hz
+        async with aclosing(speech_at(rate_hz, self._voice.tts, spoken, self._settings.tts_timeout_s)) as pieces:
+            async for raw in pieces:
+                pcm = self._ready_to_play(raw, rate_hz)
                 if not len(pcm):
                     continue
                 if unit.first_pcm_s is None:
@@ -217,10 +218,8 @@ class Reply:
                 await speech.send(_Speech(unit, pcm))
         unit.tts_ended_s = self._voice.clock()
 
-    def _ready_to_play(self, raw: Pcm) -> Pcm:
-        """At the output's rate, and without the silence that synthesizers put before the first word of an answer."""
-        rate_hz = self._voice.output.sample_rate_hz
-        pcm = resample(raw, self._voice.tts.sample_rate_hz, rate_hz)
+    def _ready_to_play(self, pcm: Pcm, rate_hz: int) -> Pcm:
+        """Without the silence that synthesizers put before the first word of an answer."""
         if self._has_voice:
             return pcm
         audible = first_audible_sample(pcm, rate_hz)
@@ -283,6 +282,15 @@ class Reply:
             log.error("%s failed", stage, exc_info=error)
             error = StageError(f"{stage} failed: {error!r}")
         self.error = self.error or error
+
+
+async def speech_at(rate_hz: int, tts: TextToSpeech, text: str, timeout_s: float) -> AsyncGenerator[Pcm]:
+    """The speech of `text`, piece by piece, at another rate. Raises what `next_piece` raises, and StageError."""
+    resampler = Resampler(tts.sample_rate_hz, rate_hz)
+    async with aclosing(tts.synthesize(text)) as pieces:
+        while (raw := await next_piece(pieces, timeout_s)) is not None:
+            yield resampler.push(raw)
+        yield resampler.flush()
 
 
 async def next_piece(pieces: AsyncIterator[Pcm], timeout_s: float) -> Pcm | None:

@@ -19,7 +19,6 @@ from functools import partial
 
 import anyio
 
-from pipelines.audio import resample
 from pipelines.barge_in import BargeInSettings
 from pipelines.contest import Contest
 from pipelines.errors import QuickturnError, StageError
@@ -28,7 +27,7 @@ from pipelines.listening import Listener, Utterance
 from pipelines.llm.history import Window
 from pipelines.marks import Playout
 from pipelines.playout import heard_text
-from pipelines.reply import Reply, ReplySettings, Voice, next_piece
+from pipelines.reply import Reply, ReplySettings, Voice, speech_at
 from pipelines.turn import Mode, Outcome, Turn, take_turn
 
 log = logging.getLogger(__name__)
@@ -248,11 +247,11 @@ class Session:
         voice = self._voice
         rate_hz = voice.output.sample_rate_hz
         try:
-            async with aclosing(voice.tts.synthesize(text)) as pieces:
-                while (pcm := await next_piece(pieces, self._settings.reply.tts_timeout_s)) is not None:
-                    ready = resample(pcm, voice.tts.sample_rate_hz, rate_hz)
-                    start_s = await voice.output.play(ready)
-                    playout.add(text, start_s, start_s + len(ready) / rate_hz)
+            async with aclosing(speech_at(rate_hz, voice.tts, text, self._settings.reply.tts_timeout_s)) as pieces:
+                async for pcm in pieces:
+                    if len(pcm):
+                        start_s = await voice.output.play(pcm)
+                        playout.add(text, start_s, start_s + len(pcm) / rate_hz)
             await voice.output.drain()
         except asyncio.CancelledError:
             voice.output.clear()

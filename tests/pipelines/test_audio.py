@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from pipelines.audio import MediaClock, first_audible_sample, level_dbfs, resample, to_float
+from pipelines.audio import MediaClock, Resampler, first_audible_sample, level_dbfs, resample, to_float
 from pipelines.events import SAMPLE_RATE_HZ, Pcm
 
 
@@ -71,6 +71,18 @@ def test_resampling_keeps_duration_and_pitch() -> None:
 def test_resampling_to_the_same_rate_changes_nothing() -> None:
     pcm = square(100, 10)
     assert resample(pcm, 16_000, 16_000) is pcm
+
+
+@pytest.mark.parametrize("to_hz", [16_000, 24_000, 48_000, 22_050])
+def test_a_signal_resampled_in_pieces_is_the_one_resampled_whole(to_hz: int) -> None:
+    tone = (8_000 * np.sin(2 * np.pi * 440 * np.arange(22_050) / 22_050)).astype(np.int16)
+    resampler = Resampler(22_050, to_hz)
+    first, *pieces = [resampler.push(piece) for piece in np.split(tone, [8_704, 8_705, 17_000])]
+    assert len(first) > 0.9 * 8_704 * to_hz / 22_050
+    joined = np.concatenate([first, *pieces, resampler.flush()]).astype(int)
+    whole = resample(tone, 22_050, to_hz)
+    assert len(joined) == len(whole)
+    assert np.abs(joined - whole).max() <= 4
 
 
 class DrivenClock:
