@@ -11,6 +11,7 @@ from agent.commands.shared import (
     Offline,
     Wavs,
     chosen_recordings,
+    have_models,
     read_config,
     run,
     stderr,
@@ -61,12 +62,19 @@ def stt_eval(
 
 
 def endpointing_eval(
-    wavs: Wavs = None, config: ConfigFile = None, json: Json = False, max_minutes: MaxMinutes = 30.0
+    wavs: Wavs = None,
+    config: ConfigFile = None,
+    json: Json = False,
+    max_minutes: MaxMinutes = 30.0,
+    offline: Offline = False,
 ) -> None:
     """False cut-offs against waiting, for silence, words and sound alone and together, on labelled recordings."""
     from agent import endpointing_eval as body
 
-    body.run(chosen_recordings(wavs, max_minutes), read_config(config), as_json=json)
+    settings = read_config(config)
+    recordings = chosen_recordings(wavs, max_minutes)
+    have_models(settings, [])
+    body.run(recordings, settings, as_json=json)
 
 
 def llm_sim(

@@ -84,6 +84,7 @@ def test_bad_input_gets_one_line_and_exit_code_2(
         ["room", "join", "--room", "kitchen"],
         ["room", "worker"],
         ["stt-eval"],
+        ["endpointing-eval"],
         ["fetch"],
     ],
     ids=" ".join,
