@@ -3,7 +3,7 @@
 "Never happened" is None. It knows neither the stages nor the trace.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from pipelines.events import FailoverDecision, ToolCall, Usage
 from pipelines.llm.history import Fitted
@@ -77,7 +77,7 @@ class Playout:
     def delay(self, from_s: float, by_s: float) -> None:
         """The output was silent from `from_s` on for `by_s`: what had not sounded by then sounds so much later."""
         self.played = [
-            Played(unit.text, unit.start_s + by_s * (unit.start_s > from_s), unit.end_s + by_s)
+            replace(unit, start_s=unit.start_s + by_s * (unit.start_s > from_s), end_s=unit.end_s + by_s)
             if unit.end_s > from_s
             else unit
             for unit in self.played
@@ -87,12 +87,20 @@ class Playout:
         if self.started_s is not None and self.started_s > from_s:
             self.started_s += by_s
 
-    def add(self, text: str, start_s: float, end_s: float) -> None:
-        """Note a piece of speech; a further piece of the same unit makes that longer, a gap before it is starvation."""
+    def add(self, text: str, start_s: float, end_s: float, *, last: bool = True) -> None:
+        """Note a piece of speech, `last` if the unit ends with it; a further piece of the same unit makes that longer,
+        a gap before it is starvation.
+        """
         if self.played:
-            last = self.played[-1]
-            self.starved_ms += max(0.0, start_s - last.end_s) * 1_000
-            if last.text is text:
-                self.played[-1] = Played(text, last.start_s, end_s)
+            before = self.played[-1]
+            self.starved_ms += max(0.0, start_s - before.end_s) * 1_000
+            if before.text is text:
+                self.played[-1] = Played(text, before.start_s, end_s, last)
                 return
-        self.played.append(Played(text, start_s, end_s))
+        self.finish()
+        self.played.append(Played(text, start_s, end_s, last))
+
+    def finish(self) -> None:
+        """Note that no more will come of the unit that was played last."""
+        if self.played:
+            self.played[-1] = replace(self.played[-1], whole=True)

@@ -39,13 +39,20 @@ class AudioOutput(Protocol):
         ...
 
 
+_LETTER_S = 0.05  # of speech: at most so fast do synthesizers speak
+
+
 @dataclass(frozen=True, slots=True)
 class Played:
-    """A unit of text with the process time in which it sounds, unless it is cut off."""
+    """A unit of text with the process time in which it sounds, unless it is cut off.
+
+    `whole` is whether all of its speech lies before `end_s`; else the synthesizer was not done with it.
+    """
 
     text: str
     start_s: float
     end_s: float
+    whole: bool = True
 
     def heard(self, now_s: float) -> str:
         """The words that had sounded by `now_s`.
@@ -53,9 +60,10 @@ class Played:
         A synthesizer need not say when each word sounds, so time is shared out by letters; a word half said was not
         heard.
         """
-        if now_s >= self.end_s:
+        end_s = self.end_s if self.whole else max(self.end_s, self.start_s + len(self.text) * _LETTER_S)
+        if now_s >= end_s:
             return self.text
-        letters = int(len(self.text) * max(0.0, now_s - self.start_s) / (self.end_s - self.start_s))
+        letters = int(len(self.text) * max(0.0, now_s - self.start_s) / (end_s - self.start_s))
         return self.text[: letters + 1].rpartition(" ")[0].rstrip()  # a space comes next: the word before it is whole
 
 

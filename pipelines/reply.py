@@ -75,6 +75,7 @@ class Voice:
 class _Speech:
     unit: Unit
     pcm: Pcm
+    last: bool  # of the unit
 
 
 class Reply:
@@ -208,14 +209,14 @@ class Reply:
         unit = Unit(text, self._voice.clock())
         rate_hz = self._voice.output.sample_rate_hz
         async with aclosing(speech_at(rate_hz, self._voice.tts, spoken, self._settings.tts_timeout_s)) as pieces:
-            async for raw in pieces:
+            async for raw, last in pieces:
                 pcm = self._ready_to_play(raw, rate_hz)
                 if not len(pcm):
                     continue
                 if unit.first_pcm_s is None:
                     unit.first_pcm_s = self._voice.clock()
                     self.units.append(unit)
-                await speech.send(_Speech(unit, pcm))
+                await speech.send(_Speech(unit, pcm, last))
         unit.tts_ended_s = self._voice.clock()
 
     def _ready_to_play(self, pcm: Pcm, rate_hz: int) -> Pcm:
@@ -243,6 +244,7 @@ class Reply:
                 async for piece in pieces:
                     await self._play_piece(piece)
                 self._all_handed = True
+                self.playout.finish()
                 await self._voice.output.drain()
             except asyncio.CancelledError:
                 self._fall_silent()
@@ -268,7 +270,7 @@ class Reply:
         if playout.audible_s is None:
             audible = first_audible_sample(piece.pcm, output.sample_rate_hz)
             playout.audible_s = None if audible is None else start_s + audible / output.sample_rate_hz
-        playout.add(piece.unit.text, start_s, end_s)
+        playout.add(piece.unit.text, start_s, end_s, last=piece.last)
 
     def _fall_silent(self) -> None:
         """At once: what else belongs to the answer, such as a connection, may take its time to close."""
@@ -284,13 +286,16 @@ class Reply:
         self.error = self.error or error
 
 
-async def speech_at(rate_hz: int, tts: TextToSpeech, text: str, timeout_s: float) -> AsyncGenerator[Pcm]:
-    """The speech of `text`, piece by piece, at another rate. Raises what `next_piece` raises, and StageError."""
+async def speech_at(rate_hz: int, tts: TextToSpeech, text: str, timeout_s: float) -> AsyncGenerator[tuple[Pcm, bool]]:
+    """The speech of `text`, piece by piece, at another rate, each with whether it is known to be the last.
+
+    Raises what `next_piece` raises, and StageError.
+    """
     resampler = Resampler(tts.sample_rate_hz, rate_hz)
     async with aclosing(tts.synthesize(text)) as pieces:
         while (raw := await next_piece(pieces, timeout_s)) is not None:
-            yield resampler.push(raw)
-        yield resampler.flush()
+            yield resampler.push(raw), False
+        yield resampler.flush(), True
 
 
 async def next_piece(pieces: AsyncIterator[Pcm], timeout_s: float) -> Pcm | None:

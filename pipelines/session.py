@@ -248,10 +248,11 @@ class Session:
         rate_hz = voice.output.sample_rate_hz
         try:
             async with aclosing(speech_at(rate_hz, voice.tts, text, self._settings.reply.tts_timeout_s)) as pieces:
-                async for pcm in pieces:
+                async for pcm, last in pieces:
                     if len(pcm):
                         start_s = await voice.output.play(pcm)
-                        playout.add(text, start_s, start_s + len(pcm) / rate_hz)
+                        playout.add(text, start_s, start_s + len(pcm) / rate_hz, last=last)
+                playout.finish()
             await voice.output.drain()
         except asyncio.CancelledError:
             voice.output.clear()

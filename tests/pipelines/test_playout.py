@@ -40,6 +40,24 @@ def test_nothing_played_is_nothing_heard() -> None:
     assert heard_text([], 5.0) == ""
 
 
+def test_of_a_sentence_that_is_still_being_synthesized_no_more_was_heard_than_can_be_said_in_that_time() -> None:
+    playout, text = Playout(), "One two three four five six."
+    playout.add(text, 10.0, 10.4, last=False)
+    assert heard_text(playout.played, 10.4) == "One two"
+    playout.add(text, 10.4, 12.8)
+    assert heard_text(playout.played, 11.31) == "One two three"
+    assert heard_text(playout.played, 12.8) == text
+
+
+def test_a_sentence_is_over_when_the_next_one_begins() -> None:
+    playout = Playout()
+    playout.add("One two three four.", 1.0, 1.2, last=False)
+    playout.add("Five.", 1.2, 1.5, last=False)
+    assert heard_text(playout.played, 1.3) == "One two three four."
+    playout.finish()
+    assert heard_text(playout.played, 1.5) == "One two three four. Five."
+
+
 def test_pieces_of_one_sentence_are_one_stretch_of_speech() -> None:
     playout, text = Playout(), "One two."
     playout.add(text, 1.0, 1.5)
