@@ -1,4 +1,8 @@
-"""Text to speech: one file per engine behind one Protocol. It knows nothing of turns, sentences or devices."""
+"""Text to speech behind one Protocol. It knows nothing of turns, sentences or devices.
+
+`piper` is the engine. It loads one of `voices`: a whole one, or one that has been `cut` in parts, which `cut_cache`
+keeps, and speaks by `windows`.
+"""
 
 from collections.abc import AsyncGenerator
 from typing import Protocol

@@ -51,7 +51,7 @@ class Cut:
 
 
 def cut(path: Path) -> Cut:
-    """Cut the .onnx file of a Piper voice. Takes about half a second. Raises UncuttableError, or what onnx raises."""
+    """Cut the .onnx file of a Piper voice. Half a second of work. Raises UncuttableError, or what onnx raises."""
     import onnx.shape_inference  # 50 to 100 ms that only a cut pays, and a voice is cut once
     from onnx.utils import Extractor
 
