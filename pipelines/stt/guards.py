@@ -1,7 +1,9 @@
 """Is this decode speech, or did the model make it up? Pure checks on audio level, probabilities and text.
 
-Thresholds follow Whisper's own (Radford et al. 2022, "Robust Speech Recognition via Large-Scale Weak Supervision",
-section 4.5): compression ratio 2.4, mean log probability -1, no-speech probability 0.6. It knows no model or turn.
+The compression ratio is Whisper's own (Radford et al. 2022, "Robust Speech Recognition via Large-Scale Weak
+Supervision", section 4.5), and so are the two signals of speech, which it compares with 0.6 and -1 one by one. Together
+they divide better: what tiny.en makes of laughter scores 0.79 to 0.94, one-word answers in 26 voices at most 0.65. It
+knows no model or turn.
 """
 
 import re
@@ -13,6 +15,7 @@ import numpy as np
 
 from pipelines.events import SAMPLE_RATE_HZ, Pcm
 
+_WEIGHT_OF_WORDS = 0.25
 _SYLLABLE_LOOP = re.compile(r"(\w{2,5}?)\1{3,}")
 
 
@@ -21,13 +24,13 @@ class Guards:
     """When a decode is not believed.
 
     Audio whose loudest 20 ms stay under `min_level_dbfs` is not decoded at all. A decode is empty if its no-speech
-    probability is over `max_no_speech` while its mean log probability is under `min_logprob`. It runs away if it
-    repeats itself, compresses better than `max_compression`, or holds more than `max_words_per_s`.
+    probability is over `max_no_speech`: as it stands where the mean log probability is -1, and a quarter less for each
+    1 that it is over that. It runs away if it repeats itself, compresses better than `max_compression`, or holds more
+    than `max_words_per_s`.
     """
 
     min_level_dbfs: float = -60.0
-    max_no_speech: float = 0.6
-    min_logprob: float = -1.0
+    max_no_speech: float = 0.7
     max_compression: float = 2.4
     max_words_per_s: float = 9.0
 
@@ -42,7 +45,7 @@ class Guards:
 
     def is_no_speech(self, no_speech: float, mean_logprob: float) -> bool:
         """The model itself says that nobody spoke, and its words do not outweigh that."""
-        return no_speech > self.max_no_speech and mean_logprob < self.min_logprob
+        return no_speech - _WEIGHT_OF_WORDS * (1 + mean_logprob) > self.max_no_speech
 
     def runs_away(self, words: Sequence[str], seconds: float) -> bool:
         """The text is a loop, or more than a mouth says in `seconds`."""

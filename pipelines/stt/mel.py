@@ -44,7 +44,11 @@ def log_mel(pcm: Pcm, filters: NDArray[np.float32], known: Frames | None = None)
 
 
 def encoder_input(frames: Frames, total: int) -> NDArray[np.float32]:
-    """What the encoder takes: shape (mels, total), clamped and scaled, with zeros after the last frame."""
+    """What the encoder takes: shape (mels, total), clamped and scaled, with zeros after the last frame.
+
+    Zeros are what faster-whisper pads with. The floor of the clamp, OpenAI's own padding, and the quietest frames
+    repeated were tried in windows of 6 to 12 s: neither is better throughout.
+    """
     features = np.zeros((frames.shape[1], total), np.float32)
     if len(frames):
         features[:, : len(frames)] = (np.maximum(frames, frames.max() - 8.0).T + 4.0) / 4.0

@@ -22,8 +22,11 @@ from pipelines.stt.segments import DecodeJob, SpokenTurn, StreamingSettings
 class Decoder(Protocol):
     """A blocking recogniser of one stretch of speech."""
 
-    def decode(self, pcm: Pcm, known: Frames | None) -> tuple[tuple[Word, ...], Frames | None]:
-        """The words of 16 kHz `pcm`, timed from its first sample, and mel frames for a longer decode of it."""
+    def decode(self, pcm: Pcm, known: Frames | None, *, aligned: bool) -> tuple[tuple[Word, ...], Frames | None]:
+        """The words of 16 kHz `pcm`, timed from its first sample, and mel frames for a longer decode of it.
+
+        Where they are not to be `aligned`, rough times will do.
+        """
         ...
 
 
@@ -54,7 +57,8 @@ class StreamingWhisper:
         self._pool = UrgentFirstPool(workers, "stt")
 
     async def transcribe(self, heard: AsyncIterator[Heard]) -> AsyncGenerator[Transcript, None]:
-        """See SpeechToText. Stable text is by LocalAgreement-2, word times are from the model's cross-attention."""
+        """See SpeechToText. Stable text is by LocalAgreement-2, word times are from the model's
+        cross-attention in long speech, and elsewhere in proportion to the letters."""
         clock = self._clock or asyncio.get_running_loop().time
         turn = SpokenTurn(self._settings)
         news = asyncio.Event()
@@ -80,7 +84,7 @@ class StreamingWhisper:
             await _drop(hearing, running)
 
     def _submit(self, job: DecodeJob, clock: Clock) -> _Running:
-        work = partial(self._decoder.decode, job.pcm, job.known)
+        work = partial(self._decoder.decode, job.pcm, job.known, aligned=job.aligned)
         return _Running(job, asyncio.wrap_future(self._pool.submit(work, urgent=job.stop_samples is not None)), clock())
 
     def _transcript(self, turn: SpokenTurn, finished: _Running, clock: Clock) -> Transcript:

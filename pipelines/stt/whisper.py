@@ -2,12 +2,12 @@
 partials.
 
 Stock `transcribe()` always pads to 3,000 frames, so a shorter encoder window goes through the model's own mel
-filters, `encode` and `generate` here. With a window of 30 s the text is the stock one, unless the guards discard it.
+filters, `encode` and `generate` here.
 """
 
 from collections.abc import Sequence
 from dataclasses import replace
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from math import ceil
 from pathlib import Path
 from typing import Any
@@ -19,11 +19,7 @@ from pipelines.events import SAMPLE_RATE_HZ, Pcm, Word
 from pipelines.stt.guards import Guards
 from pipelines.stt.mel import HOP, Frames, encoder_input, log_mel
 
-FIT = 0.0
-"""No floor under the window: as long as the audio and `_PAD_S` more, in steps of 0.2 s."""
-
 _PAD_S = 1.0
-_RETRY_PAD_S = 3.0
 _FRAMES_PER_S = SAMPLE_RATE_HZ // HOP
 _SAMPLES_PER_STEP = 2 * HOP  # the encoder halves the frame rate
 _MAX_WINDOW_S = 30.0
@@ -32,7 +28,10 @@ _TOKENS_PER_S = 25  # twice what fast speech needs: bounds the time that a runaw
 
 
 class WhisperModel:
-    """A loaded model whose encoder sees at least `window_s` seconds: 30 pads as stock Whisper does, `FIT` hardly."""
+    """A loaded model whose encoder sees the audio, a second more, and `window_s` seconds at least: stock Whisper 30.
+
+    `decodes` counts decodes, `runaways` those that ran away and were repeated in a window of 30 s.
+    """
 
     def __init__(
         self,
@@ -54,6 +53,7 @@ class WhisperModel:
         self.tells_end = tells_end
         self.workers = workers
         self.guards = guards or Guards()
+        self.decodes = self.runaways = 0
         self._model = _load(Path(path), threads, workers)
         tokenizer, self._suppressed = _tokenizer(self._model)
         self._tokenizer = tokenizer
@@ -67,28 +67,32 @@ class WhisperModel:
         hum = np.sin(np.arange(SAMPLE_RATE_HZ) * (2 * np.pi * 150 / SAMPLE_RATE_HZ)) * 10_000
         self.decode(hum.astype(np.int16))
 
-    def decode(self, pcm: Pcm, known: Frames | None = None) -> tuple[tuple[Word, ...], Frames | None]:
+    def decode(
+        self, pcm: Pcm, known: Frames | None = None, *, aligned: bool = True
+    ) -> tuple[tuple[Word, ...], Frames | None]:
         """The words in 16 kHz `pcm`, timed from its first sample; none where nobody speaks.
 
-        Also the mel frames, which a decode of the same, longer audio takes as `known`.
+        Also the mel frames, which a decode of the same, longer audio takes as `known`. Word times come from the model,
+        12 ms more, where they are to be `aligned`; else each word has its share of the audio by its letters.
         """
         if self.guards.is_silent(pcm):
             return (), None
         frames = log_mel(pcm, self._filters, known)
+        self.decodes += 1
         seconds = len(frames) / _FRAMES_PER_S
-        for pad_s, no_repeat in ((_PAD_S, 0), (_RETRY_PAD_S, 3)):
-            encoded, tokens, end_probability = self._generate(frames, pad_s, no_repeat)
+        fitting = max(self.window_s, seconds + _PAD_S)
+        for window_s, no_repeat in ((fitting, 0), (_MAX_WINDOW_S, 3)):
+            encoded, tokens, end_probability = self._generate(frames, window_s, no_repeat)
             groups = self._words(tokens)
             if not self.guards.runs_away([text for text, _ in groups], seconds):
-                words = self._timed(encoded, tokens, groups, len(frames))
-                return (*words[:-1], *(replace(w, end_probability=end_probability) for w in words[-1:])), frames
+                timed = self._aligned(encoded, tokens, groups, len(frames)) if aligned else _spread(groups, len(frames))
+                return (*timed[:-1], *(replace(w, end_probability=end_probability) for w in timed[-1:])), frames
+            self.runaways += not no_repeat
         # Twice a loop: there is no text in it worth answering.
         return (), frames
 
-    def _generate(self, frames: Frames, pad_s: float, no_repeat: int) -> tuple[Any, list[int], float | None]:
-        seconds = len(frames) / _FRAMES_PER_S
-        wanted = max(self.window_s, seconds + pad_s)
-        total = ceil(min(wanted, _MAX_WINDOW_S) * _FRAMES_PER_S / _WINDOW_STEP) * _WINDOW_STEP
+    def _generate(self, frames: Frames, window_s: float, no_repeat: int) -> tuple[Any, list[int], float | None]:
+        total = ceil(min(window_s, _MAX_WINDOW_S) * _FRAMES_PER_S / _WINDOW_STEP) * _WINDOW_STEP
         encoded = self._model.encode(encoder_input(frames[:total], total))
         limit = min(self._capacity, 10 + _TOKENS_PER_S * len(frames) // _FRAMES_PER_S)
         (result,) = self._model.model.generate(
@@ -126,7 +130,7 @@ class WhisperModel:
         texts = [backend.decode(tokens[a:b]).strip() for a, b in pairwise([*starts, len(tokens)])]
         return [(text, start) for text, start in zip(texts, starts, strict=True) if text]
 
-    def _timed(
+    def _aligned(
         self, encoded: Any, tokens: list[int], groups: list[tuple[str, int]], frame_count: int
     ) -> tuple[Word, ...]:
         """Word times by dynamic time warping over the cross-attention of the model's alignment heads."""
@@ -139,6 +143,12 @@ class WhisperModel:
         starts = [first_step.get(start, 0) * _SAMPLES_PER_STEP for _, start in groups]
         ends = [*starts[1:], frame_count * HOP]
         return tuple(Word(text, a, b) for (text, _), a, b in zip(groups, starts, ends, strict=True))
+
+
+def _spread(groups: list[tuple[str, int]], frame_count: int) -> tuple[Word, ...]:
+    letters = list(accumulate((len(text) for text, _ in groups), initial=0))
+    edges = [frame_count * HOP * count // (letters[-1] or 1) for count in letters]
+    return tuple(Word(text, a, b) for (text, _), (a, b) in zip(groups, pairwise(edges), strict=True))
 
 
 def _load(path: Path, threads: int, workers: int) -> Any:

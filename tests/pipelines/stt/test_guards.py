@@ -21,11 +21,17 @@ def test_less_than_20_ms_is_silent() -> None:
     assert Guards().is_silent(np.full(319, 9000, np.int16))
 
 
-def test_no_speech_needs_both_its_probability_and_improbable_words() -> None:
+# What tiny.en says of sounds and of words of one syllable: no-speech probability, mean log probability.
+LAUGHTER = [(0.70, -1.95), (0.81, -0.88), (0.84, -0.95), (0.69, -1.52), (0.77, -1.10)]
+SHORT_WORDS = [(0.67, -0.89), (0.52, -1.14), (0.42, -0.75), (0.21, -0.23), (0.05, -1.31)]
+
+
+def test_no_speech_needs_its_probability_and_improbable_words() -> None:
     guards = Guards()
-    assert guards.is_no_speech(0.9, -1.5)
-    assert not guards.is_no_speech(0.9, -0.2)
-    assert not guards.is_no_speech(0.1, -1.5)
+    assert all(guards.is_no_speech(*said) for said in LAUGHTER)
+    assert not any(guards.is_no_speech(*said) for said in SHORT_WORDS)
+    assert not guards.is_no_speech(0.85, -0.2)
+    assert not guards.is_no_speech(0.1, -2.5)
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,7 @@ class Script:
         self.hold: threading.Event | None = None
         self.began = threading.Event()
 
-    def decode(self, pcm: Pcm, known: Any) -> tuple[tuple[Word, ...], None]:
+    def decode(self, pcm: Pcm, known: Any, *, aligned: bool) -> tuple[tuple[Word, ...], None]:
         self.decoded.append(len(pcm))
         self.began.set()
         if self.hold is not None:
@@ -201,7 +201,7 @@ def test_nothing_heard_gives_nothing() -> None:
 
 def test_a_fault_of_the_model_is_a_stage_error_that_names_the_engine() -> None:
     class Broken:
-        def decode(self, pcm: Pcm, known: Any) -> tuple[tuple[Word, ...], None]:
+        def decode(self, pcm: Pcm, known: Any, *, aligned: bool) -> tuple[tuple[Word, ...], None]:
             raise RuntimeError("out of memory")
 
     with pytest.raises(StageError, match=r"speech to text \(broken\) failed: RuntimeError: out of memory"):

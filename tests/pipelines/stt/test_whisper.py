@@ -1,4 +1,4 @@
-"""The embedded model on the shipped recordings, and against stock faster-whisper."""
+"""tiny.en on the shipped recordings, and against stock faster-whisper."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -8,30 +8,29 @@ from typing import Any
 import numpy as np
 import pytest
 
-from agent.engines import EMBEDDED_GUARDS
+from agent.fetch import whisper_path
 from agent.recordings import Recording, shipped
 from pipelines.errors import StageError
 from pipelines.events import AudioFrame, Heard, Pcm, SpeechStarted, SpeechStopped, Transcript
-from pipelines.models import WHISPER_MICRO_EN
-from pipelines.stt.segments import StreamingSettings
+from pipelines.stt.guards import Guards
 from pipelines.stt.streaming import StreamingWhisper
 from pipelines.stt.wer import normalise, word_error_rate
-from pipelines.stt.whisper import FIT, WhisperModel
+from pipelines.stt.whisper import WhisperModel
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(60)]
 
 
 @cache
-def model(window_s: float = FIT, *, tells_end: bool = False) -> WhisperModel:
-    return WhisperModel(WHISPER_MICRO_EN, window_s=window_s, guards=EMBEDDED_GUARDS, tells_end=tells_end)
+def model(window_s: float = 12.0, *, tells_end: bool = False) -> WhisperModel:
+    return WhisperModel(whisper_path("tiny.en"), window_s=window_s, tells_end=tells_end)
 
 
 @cache
 def questions() -> list[Recording]:
-    return [recording for recording in shipped("question_short", "question_long") if not recording.held_out]
+    return shipped("question_short", "question_long")
 
 
-def text(pcm: Pcm, window_s: float = FIT) -> str:
+def text(pcm: Pcm, window_s: float = 12.0) -> str:
     words, _ = model(window_s).decode(pcm)
     return " ".join(word.text for word in words)
 
@@ -44,7 +43,7 @@ def speech(recording: Recording) -> Pcm:
 def stock_model() -> Any:
     from faster_whisper import WhisperModel as Stock
 
-    return Stock(str(WHISPER_MICRO_EN), device="cpu", compute_type="int8", cpu_threads=1)
+    return Stock(str(whisper_path("tiny.en")), device="cpu", compute_type="int8", cpu_threads=1)
 
 
 def stock(pcm: Pcm) -> str:
@@ -60,16 +59,26 @@ def stock(pcm: Pcm) -> str:
 
 
 def test_a_window_of_30_s_gives_the_text_of_stock_transcribe() -> None:
-    for recording in questions():
+    for recording in questions()[:6]:
         assert text(speech(recording), 30.0) == stock(speech(recording))
 
 
-def test_the_fitting_window_understands_as_well_as_the_stock_one() -> None:
-    def errors(window_s: float) -> float:
-        pairs = [(r.turns[0].text or "", text(speech(r), window_s)) for r in questions()]
-        return word_error_rate(*zip(*pairs, strict=True))
+def errors(window_s: float) -> float:
+    pairs = [(r.turns[0].text or "", text(speech(r), window_s)) for r in questions()]
+    return word_error_rate(*zip(*pairs, strict=True))
 
-    assert errors(FIT) <= errors(30.0) + 0.01
+
+def test_a_window_of_12_s_understands_as_well_as_the_stock_one() -> None:
+    assert errors(12.0) <= min(0.06, errors(30.0) + 0.01)
+
+
+def test_a_runaway_decode_is_repeated_in_the_widest_window() -> None:
+    cautious = WhisperModel(whisper_path("tiny.en"), guards=Guards(max_words_per_s=-1.0))
+    assert cautious.decode(speech(questions()[0]))[0] == ()
+    assert (cautious.decodes, cautious.runaways) == (1, 1)
+    before = model().runaways
+    text(speech(questions()[0]))
+    assert model().runaways == before
 
 
 def test_finished_questions_end_with_a_mark() -> None:
@@ -77,66 +86,30 @@ def test_finished_questions_end_with_a_mark() -> None:
     assert marked >= 0.9 * len(questions())
 
 
-# Silero hears these words end up to 56 ms after their label, and the decoder 30 ms more.
-HEARD_AFTER_SAMPLES = 90 * 16
-
-
-def told(pcm: Pcm, *, tells_end: bool = True) -> list[float | None]:
+def told(pcm: Pcm, *, tells_end: bool) -> list[float | None]:
     """The probability of an end behind each word."""
     return [word.end_probability for word in model(tells_end=tells_end).decode(pcm)[0]]
 
 
-def test_a_finished_question_has_surely_ended() -> None:
-    for recording in shipped("question_short", "question_long"):
-        *inside, last = told(recording.pcm[: recording.turns[0].end_samples + HEARD_AFTER_SAMPLES])
-        assert last is not None
-        assert last > 0.9, recording.name
-        assert set(inside) == {None}
-
-
-def test_words_that_dangle_before_a_pause_have_surely_not_ended() -> None:
-    dangling = [
-        recording.pcm[: pause.start_samples + HEARD_AFTER_SAMPLES]
-        for recording in shipped()
-        for label in recording.turns
-        for pause in label.pauses
-        if pause.after == "dangling"
-    ]
-    assert len(dangling) >= 5
-    assert max(told(pcm)[-1] or 0 for pcm in dangling) < 0.1
-
-
-@pytest.mark.parametrize("part", [0.4, 0.6, 0.8])
-def test_a_question_that_is_cut_has_surely_not_ended(part: float) -> None:
-    for recording in questions():
-        label = recording.turns[0]
-        cut = label.start_samples + round(part * (label.end_samples - label.start_samples))
-        last = told(recording.pcm[:cut])[-1]
-        assert last is not None
-        assert last < 0.1, recording.name
-
-
-def test_a_model_that_is_not_asked_for_the_end_does_not_tell_it() -> None:
+def test_the_end_is_told_for_the_last_word_and_only_where_it_is_asked_for() -> None:
     pcm = speech(questions()[0])
-    assert set(told(pcm, tells_end=False)) == {None}
-
-
-def test_telling_the_end_does_not_change_the_words() -> None:
-    for recording in questions():
-        words, _ = model(tells_end=True).decode(speech(recording))
-        assert " ".join(word.text for word in words) == text(speech(recording))
+    *inside, last = told(pcm, tells_end=True)
+    assert last is not None
+    assert 0 <= last <= 1
+    assert set(inside) == {None} == set(told(pcm, tells_end=False))
 
 
 def test_word_times_grow_and_cover_the_speech() -> None:
-    recording = questions()[0]
-    words, _ = model().decode(speech(recording))
-    starts = [word.start_samples for word in words]
-    assert starts == sorted(starts)
-    # The middle of the first and the last word lie in the first and the last quarter of the speech.
-    label = recording.turns[0]
-    quarter = (label.end_samples - label.start_samples) / 4
-    assert words[0].end_samples < label.start_samples + 2 * quarter
-    assert words[-1].start_samples > label.end_samples - 2 * quarter
+    for aligned in (True, False):
+        recording = questions()[0]
+        words, _ = model().decode(speech(recording), aligned=aligned)
+        starts = [word.start_samples for word in words]
+        assert starts == sorted(starts)
+        # The middle of the first and the last word lie in the first and the last quarter of the speech.
+        label = recording.turns[0]
+        quarter = (label.end_samples - label.start_samples) / 4
+        assert words[0].end_samples < label.start_samples + 2 * quarter
+        assert words[-1].start_samples > label.end_samples - 2 * quarter
 
 
 def test_known_frames_do_not_change_the_text() -> None:
@@ -184,7 +157,7 @@ def test_no_speech_gives_no_words(pcm: Pcm) -> None:
 def test_one_word_answers_are_not_taken_for_noise(tail_ms: int) -> None:
     for recording in shipped("one_word"):
         label = recording.turns[0]
-        pcm = recording.pcm[label.start_samples - 3_200 : label.end_samples + 16 * tail_ms]
+        pcm = recording.pcm[max(0, label.start_samples - 4_800) : label.end_samples + 16 * tail_ms]
         assert normalise(text(pcm)) == normalise(label.text or "")
 
 
@@ -195,11 +168,11 @@ def test_a_directory_without_a_model_is_refused(tmp_path: Any) -> None:
 
 def test_a_window_over_30_s_is_refused() -> None:
     with pytest.raises(ValueError, match="31 s is not between 0"):
-        WhisperModel(WHISPER_MICRO_EN, window_s=31)
+        WhisperModel(whisper_path("tiny.en"), window_s=31)
 
 
-def transcribe(events: list[Heard], pause_s: float = 0.0, *, tells_end: bool = False) -> list[Transcript]:
-    stt = StreamingWhisper("embedded", model(tells_end=tells_end), settings=StreamingSettings(longest_s=8))
+def transcribe(events: list[Heard], pause_s: float = 0.0) -> list[Transcript]:
+    stt = StreamingWhisper("whisper:tiny.en", model())
 
     async def feed() -> AsyncIterator[Heard]:
         for event in events:
@@ -216,18 +189,6 @@ def frames(pcm: Pcm) -> list[Heard]:
     return [AudioFrame(pcm[i : i + 320], i) for i in range(0, len(pcm), 320)]
 
 
-def test_the_final_transcript_carries_the_probability_of_its_end() -> None:
-    recording = questions()[0]
-    end = recording.turns[0].end_samples + HEARD_AFTER_SAMPLES
-    heard = [SpeechStarted(recording.turns[0].start_samples), *frames(recording.pcm[: end + 1_600]), SpeechStopped(end)]
-    final, silent = transcribe(heard, tells_end=True)[-1], transcribe(heard)[-1]
-    assert final.is_final
-    assert final.end_probability is not None
-    assert final.end_probability > 0.9
-    assert silent.end_probability is None
-
-
-@pytest.mark.timeout(60)
 @pytest.mark.parametrize("pause_s", [0.0, 0.0005], ids=["all at once", "growing"])
 def test_forty_seconds_of_speech_without_a_pause_are_understood(pause_s: float) -> None:
     parts: list[Pcm] = []
@@ -241,15 +202,13 @@ def test_forty_seconds_of_speech_without_a_pause_are_understood(pause_s: float) 
     heard = transcribe([SpeechStarted(0), *frames(pcm), SpeechStopped(len(pcm) - 800)], pause_s)
     last = heard[-1]
     assert last.is_final
-    # Several sentences in one window are the model's known weakness; losing a window would cost a fifth of all words.
-    assert word_error_rate(" ".join(said), last.text) < 0.35
+    assert word_error_rate(" ".join(said), last.text) < 0.1
     assert abs(len(normalise(last.text).split()) - len(normalise(" ".join(said)).split())) < 0.15 * len(said) * 8
     starts = [word.start_samples for word in last.words]
     assert starts == sorted(starts)
     assert len(pcm) - starts[-1] < 2 * 16_000
 
 
-@pytest.mark.timeout(60)
 def test_stable_words_are_nearly_all_kept() -> None:
     stable = kept = 0
     for recording in questions():
