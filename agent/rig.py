@@ -5,7 +5,7 @@ command line.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,7 +33,7 @@ from pipelines.stt import SpeechToText
 from pipelines.tools import Tool
 from pipelines.tts import TextToSpeech
 from pipelines.turn import Mode
-from pipelines.vad import VoiceActivity
+from pipelines.vad import SpeechProbability, VoiceActivity, silero
 
 _UNKNOWN_WINDOW_TOKENS = 8_192
 """Where a model's context window is not known: what Cerebras launched with in 2024, and no chat model of today has
@@ -54,6 +54,7 @@ class Rig:
     tools: tuple[Tool, ...] = ()
     connections: Connections | None = None
     turn_detector: TurnDetector | None = None
+    new_probability: Callable[[], SpeechProbability] = silero
 
     @property
     def prices(self) -> Prices:
@@ -83,7 +84,8 @@ class Rig:
     def listener(self) -> Listener:
         """The ear of one conversation."""
         config = self.config
-        return Listener(VoiceActivity(config.vad), self.stt, config.endpointing, self.clock, self.turn_detector)
+        vad = VoiceActivity(config.vad, self.new_probability())
+        return Listener(vad, self.stt, config.endpointing, self.clock, self.turn_detector)
 
     def voice(self, llm: str, output: AudioOutput) -> Voice:
         """The stages that answer with this model."""

@@ -1,6 +1,6 @@
 """A rig of scripted engines, for what is built on rigs."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import cast
 
 from agent.config import load_config
@@ -11,7 +11,7 @@ from agent.rig import Rig
 from pipelines.llm.catalogue_file import load_catalogue
 from pipelines.llm.chat import ChatCompletions
 from pipelines.turn import Mode
-from tests.scripted import ScriptedLLM, ScriptedSTT, ScriptedTTS, Stages, now
+from tests.scripted import ENDPOINTING, ScriptedLLM, ScriptedSTT, ScriptedTTS, Stages, loudness, now
 
 LLM = "sim/100:100"
 
@@ -28,4 +28,6 @@ class ScriptedRig(Rig):
 def scripted_rig(stt: ScriptedSTT | None = None, llm: ScriptedLLM | None = None) -> Rig:
     endpoint = load_catalogue(shipped("configs") / "providers.toml").resolve(LLM)
     model = Model(endpoint, cast(ChatCompletions, llm or ScriptedLLM()))
-    return ScriptedRig(load_config(), now, stt or ScriptedSTT(), ScriptedTTS(), {LLM: model})
+    engines = stt or ScriptedSTT(), ScriptedTTS()
+    config = replace(load_config(), endpointing=ENDPOINTING)
+    return ScriptedRig(config, now, *engines, {LLM: model}, new_probability=lambda: loudness)

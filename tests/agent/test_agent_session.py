@@ -48,7 +48,7 @@ class Room:
 async def conversation(
     stt: ScriptedSTT, tts: ScriptedTTS, model: ScriptedModel, turn_handling: TurnHandlingOptions
 ) -> AsyncGenerator[Room]:
-    hearing = plugins.STT(stt, endpointing=ENDPOINTING, new_probability=lambda: loudness)
+    hearing = plugins.STT(stt, endpointing=ENDPOINTING, turn_detector=None, new_probability=lambda: loudness)
     speaking = plugins.TTS(tts)
     session: AgentSession[Any] = AgentSession(
         stt=hearing,

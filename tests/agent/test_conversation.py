@@ -34,11 +34,9 @@ class Held:
     def __init__(
         self,
         rig: Rig,
-        monkeypatch: pytest.MonkeyPatch,
         opening: str = "",
         history: tuple[ChatMessage, ...] = (),
     ) -> None:
-        monkeypatch.setattr("agent.conversation.VoiceActivity", _loud)
         self.events: list[SessionEvent] = []
         self.sink = Sink()
         output = VirtualOutput(now, now(), lambda: False)
@@ -50,16 +48,9 @@ class Held:
         assert (document is not None) == isinstance(event, TurnFinished)
 
 
-def _loud(settings: Any) -> Any:
-    from pipelines.vad import VoiceActivity
-    from tests.scripted import loudness
-
-    return VoiceActivity(settings, loudness)
-
-
-def test_a_finished_turn_is_told_with_its_document(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_finished_turn_is_told_with_its_document() -> None:
     async def main() -> Held:
-        held = Held(scripted_rig(), monkeypatch)
+        held = Held(scripted_rig())
         await held.conversation.run(microphone(*QUESTION))
         return held
 
@@ -73,9 +64,9 @@ def test_a_finished_turn_is_told_with_its_document(monkeypatch: pytest.MonkeyPat
     assert held.conversation.current is None
 
 
-def test_the_mode_can_be_changed_between_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_mode_can_be_changed_between_turns() -> None:
     async def main() -> Held:
-        held = Held(scripted_rig(ScriptedSTT(turns=(("One?",), ("Two?",)))), monkeypatch)
+        held = Held(scripted_rig(ScriptedSTT(turns=(("One?",), ("Two?",)))))
 
         async def frames() -> AsyncIterator[AudioFrame]:
             async for frame in microphone(*QUESTION, *QUESTION):
@@ -99,9 +90,9 @@ def test_the_mode_can_be_changed_between_turns(monkeypatch: pytest.MonkeyPatch) 
         ({"llm": "nobody/x"}, "llm 'nobody/x' is not one of"),
     ],
 )
-def test_what_is_unknown_changes_nothing(change: dict[str, str], says: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_unknown_changes_nothing(change: dict[str, str], says: str) -> None:
     async def main() -> None:
-        held = Held(scripted_rig(), monkeypatch)
+        held = Held(scripted_rig())
         with pytest.raises(InputError, match=says):
             await held.conversation.switch(**change)
         assert (held.conversation.llm, held.conversation.mode) == (LLM, Mode.SPECULATIVE)
@@ -129,20 +120,20 @@ def test_a_model_is_connected_when_it_is_first_switched_to() -> None:
 OPENING = "Hello, how can I help?"
 
 
-def opened(monkeypatch: pytest.MonkeyPatch, *spoken: Any, history: tuple[ChatMessage, ...] = ()) -> Held:
+def opened(*spoken: Any, history: tuple[ChatMessage, ...] = ()) -> Held:
     """A conversation that the agent opens; the scripted speech of its opening takes a second."""
 
     async def main() -> Held:
-        held = Held(scripted_rig(), monkeypatch, OPENING, history)
+        held = Held(scripted_rig(), OPENING, history)
         await held.conversation.run(microphone(*spoken))
         return held
 
     return run(main())
 
 
-def test_the_agent_opens_the_conversation_and_remembers_that_it_did(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_agent_opens_the_conversation_and_remembers_that_it_did() -> None:
     earlier = (ChatMessage("user", "My name is Ada."), ChatMessage("assistant", "Hello, Ada."))
-    held = opened(monkeypatch, silence(6_000), *QUESTION, history=earlier)
+    held = opened(silence(6_000), *QUESTION, history=earlier)
     assert [type(event) for event in held.events[:2]] == [OpeningBegan, OpeningEnded]
     assert isinstance(held.events[1], OpeningEnded)
     assert held.events[1].heard == OPENING
@@ -151,8 +142,8 @@ def test_the_agent_opens_the_conversation_and_remembers_that_it_did(monkeypatch:
     assert [message.role for message in held.conversation.history[3:]] == ["user", "assistant"]
 
 
-def test_a_user_who_speaks_first_is_not_talked_over(monkeypatch: pytest.MonkeyPatch) -> None:
-    held = opened(monkeypatch, *QUESTION)
+def test_a_user_who_speaks_first_is_not_talked_over() -> None:
+    held = opened(*QUESTION)
     ended = next(event for event in held.events if isinstance(event, OpeningEnded))
     assert OPENING.startswith(ended.heard)
     assert ended.heard != OPENING

@@ -32,7 +32,7 @@ START, INTERIM, PREFLIGHT, FINAL, END, USAGE = (
 
 
 def plugin(engine: ScriptedSTT) -> plugins.STT:
-    return plugins.STT(engine, endpointing=ENDPOINTING, new_probability=lambda: loudness)
+    return plugins.STT(engine, endpointing=ENDPOINTING, turn_detector=None, new_probability=lambda: loudness)
 
 
 @dataclass
@@ -102,7 +102,7 @@ def test_an_utterance_is_told_from_its_start_to_its_end() -> None:
     told = hear(ScriptedSTT(partials=((900, "What time", False),)), LEAD, SPEECH, silence(500))
     assert told.kinds == [START, INTERIM, PREFLIGHT, FINAL, END, USAGE]
     assert told.ms(START) == [420]
-    assert told.ms(PREFLIGHT) == [2_030]  # silence is noticed after 64 ms, and the final decode takes 40
+    assert told.ms(PREFLIGHT) == [2_000]  # silence is noticed after 32 ms, and the final decode takes 40
     assert told.ms(FINAL) == told.ms(END) == [END_MS + 200]
 
 

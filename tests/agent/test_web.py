@@ -32,17 +32,11 @@ from agent.web.server import Server, listening
 from pipelines.errors import InputError
 from pipelines.events import Pcm
 from tests.agent.scripted_rig import LLM, scripted_rig
-from tests.agent.test_conversation import _loud
 from tests.agent.web_page import Page, opened, serving
 from tests.scripted import REPLY, ScriptedLLM, ScriptedSTT, ScriptedTTS, now, silence, voice
 from tests.virtual_time import run as virtually
 
 QUESTION = silence(96), voice(704)
-
-
-@pytest.fixture(autouse=True)
-def _loud_is_speech(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("agent.conversation.VoiceActivity", _loud)
 
 
 def quick_rig(**stages: Any) -> Rig:
