@@ -66,7 +66,7 @@ def test_a_finished_turn_is_told_with_its_document() -> None:
 
 def test_the_mode_can_be_changed_between_turns() -> None:
     async def main() -> Held:
-        held = Held(scripted_rig(ScriptedSTT(turns=(("One?",), ("Two?",)))))
+        held = Held(scripted_rig(ScriptedSTT(turns=(("Who?",), ("When?",)))))
 
         async def frames() -> AsyncIterator[AudioFrame]:
             async for frame in microphone(*QUESTION, *QUESTION):

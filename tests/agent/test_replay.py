@@ -80,7 +80,7 @@ def test_the_label_is_what_the_latency_counts_from() -> None:
     spoken = question(voice(1_600))
     (label,) = spoken.turns
     early = replace(label, end_samples=label.end_samples - ms(50))
-    assert by_trace(converse(Stages(), replace(spoken, turns=(early,)))) == [pytest.approx(300 + 50)]
+    assert by_trace(converse(Stages(), replace(spoken, turns=(early,)))) == [pytest.approx(270 + 50)]
 
 
 # ---------------------------------------------------------------- when the user speaks
@@ -158,7 +158,7 @@ def test_a_recording_without_labels_counts_from_the_end_that_was_heard() -> None
     replayed = converse(Stages(), unlabelled(CLIP))
     (only,) = replayed.turns
     assert (only.label, only.false_cut_in) == (None, False)
-    assert only.trace.turn_latency_ms == pytest.approx(300)
+    assert only.trace.turn_latency_ms == pytest.approx(270)
 
 
 def test_all_turns_of_a_recording_without_labels_are_answered() -> None:

@@ -183,9 +183,9 @@ def test_the_marks_of_the_end_are_process_times() -> None:
     ended = ear.told[0].last
     assert isinstance(ended, TurnEnded)
     assert ear.ms(ended.speech_end_s) == END_MS
-    assert ear.ms(ended.paused_s) == 1_990  # two windows of 32 ms later, at the end of a frame
+    assert ear.ms(ended.paused_s) == 1_960  # a window of 32 ms later, at the end of a frame
     assert ear.ms(ended.endpoint_s) == 2_120
-    assert ear.ms(ended.transcript.ready_s) == 2_030
+    assert ear.ms(ended.transcript.ready_s) == 2_000
 
 
 def test_a_transcript_later_than_the_silence_needed_makes_the_recogniser_the_wait() -> None:
@@ -193,7 +193,7 @@ def test_a_transcript_later_than_the_silence_needed_makes_the_recogniser_the_wai
     ended = ear.told[0].last
     assert isinstance(ended, TurnEnded)
     assert ear.ms(ended.endpoint_s) == 2_120
-    assert ear.ms(ended.transcript.ready_s) == ear.told[0].last_ms == 2_490
+    assert ear.ms(ended.transcript.ready_s) == ear.told[0].last_ms == 2_460
 
 
 def test_a_transcript_of_the_speech_before_a_pause_does_not_end_the_turn_after_it() -> None:

@@ -119,7 +119,7 @@ def test_the_observer_hears_of_a_turn_in_order() -> None:
 @pytest.mark.parametrize("mode", list(Mode))
 @pytest.mark.parametrize("words_before_error", [0, 6])
 def test_a_fault_of_the_llm_is_apologised_for_and_the_next_turn_completes(mode: Mode, words_before_error: int) -> None:
-    llm = ScriptedLLM(errors=(REFUSED,), words_before_error=words_before_error)
+    llm = ScriptedLLM(ttft_ms=200, errors=(REFUSED,), words_before_error=words_before_error)  # after the commit
     stages = two_turns(mode=mode, llm=llm)
     replayed = converse(stages, TWO)
     assert outcomes(replayed) == [Outcome.FAILED, Outcome.COMPLETED]
@@ -129,7 +129,7 @@ def test_a_fault_of_the_llm_is_apologised_for_and_the_next_turn_completes(mode: 
 
 
 def test_the_apology_is_part_of_what_was_heard() -> None:
-    stages = two_turns(llm=ScriptedLLM(errors=(REFUSED,)))
+    stages = two_turns(llm=ScriptedLLM(ttft_ms=200, errors=(REFUSED,)))
     converse(stages, TWO)
     assert stages.history[:2] == [("user", FIRST), ("assistant", "Sorry.")]
 

@@ -76,12 +76,12 @@ def test_streaming_starts_at_the_end_of_the_turn_and_speaks_after_the_first_sent
 
 
 def test_streaming_waits_for_a_late_transcript() -> None:
-    noticed_ms = 70  # then the decode begins, and it is over after the 200 ms of silence that end the turn
+    noticed_ms = 40  # then the decode begins, and it is over after the 200 ms of silence that end the turn
     assert path(Stages(Mode.STREAMING, stt=ScriptedSTT(final_ms=300)))[:2] == [(ENDPOINT, noticed_ms), (STT, 300)]
 
 
 def test_speculation_on_the_final_transcript_hides_behind_the_endpointing_delay() -> None:
-    noticed_ms = 70  # two silent windows, seen at the end of a frame
+    noticed_ms = 40  # a silent window, seen at the end of a frame
     assert path(Stages()) == [(ENDPOINT, noticed_ms), (STT, 40), (TTFT, 100), (SENTENCE, 50), (TTS, 30), (LEADING, 10)]
 
 
@@ -98,7 +98,7 @@ def test_a_slow_llm_asked_while_the_user_speaks_is_on_the_critical_path_from_the
 @pytest.mark.parametrize("mode", list(Mode))
 def test_the_latency_grows_with_the_llm_but_for_what_is_hidden(mode: Mode, ttft_ms: float) -> None:
     stages = Stages(mode, llm=ScriptedLLM(ttft_ms=ttft_ms))
-    without_llm_ms = {Mode.SEQUENTIAL: 750, Mode.STREAMING: 290, Mode.SPECULATIVE: 200}[mode]
+    without_llm_ms = {Mode.SEQUENTIAL: 750, Mode.STREAMING: 290, Mode.SPECULATIVE: 170}[mode]
     # Until the commit 200 ms after the speech, a speculated answer is silent; 10 ms of it are its leading silence.
     expected_ms = max(without_llm_ms + ttft_ms, 210 if mode is Mode.SPECULATIVE else 0)
     assert only(converse(stages)).trace.turn_latency_ms == pytest.approx(expected_ms)
