@@ -68,6 +68,9 @@ class Config:
 _ADAPTER = TypeAdapter(Config)
 _BELOW = {
     "_probability": 1.0,
+    "_sound": 1.0,
+    "_question": 1.0,
+    "_statement": 1.0,
     "_windows": math.inf,
     "_ms": math.inf,
     "_s": math.inf,

@@ -21,7 +21,7 @@ from agent.config import Config
 from agent.engines import load_stt, load_turn_detector
 from agent.recordings import Recording
 from agent.silences import Silence, SilenceKind, silences
-from pipelines.endpointing import EndpointingSettings, silence_needed_ms
+from pipelines.endpointing import EndpointingSettings, Evidence, silence_needed_ms
 from pipelines.errors import InputError
 
 if TYPE_CHECKING:
@@ -133,7 +133,7 @@ async def _listen(recordings: Iterable[Recording], config: Config, heard_one: Ca
 def curves(heard: Sequence[Silence], settings: EndpointingSettings) -> list[Curve]:
     """The shipped way against each evidence alone."""
     both, words = _scaled(settings, sound=True), _scaled(settings, sound=False)
-    with_sound = any(silence.sounds_finished is not None for silence in heard)
+    with_sound = any(silence.heard.sounds_finished is not None for silence in heard)
     made = [
         Curve("silence alone", tuple(_point(heard, _by_silence(wait)) for wait in _WAITS_MS)),
         Curve("words alone", tuple(_point(heard, decide) for decide in words)),
@@ -156,7 +156,7 @@ def _by_sound(listen_ms: float) -> Iterator[Decide]:
         for wait_ms in (wait for wait in _WAITS_MS if wait >= known_ms):
 
             def decide(silence: Silence, threshold: float = threshold, wait_ms: float = wait_ms) -> float:
-                return known_ms if (silence.sounds_finished or 0.0) >= threshold else wait_ms
+                return known_ms if (silence.heard.sounds_finished or 0.0) >= threshold else wait_ms
 
             yield decide
 
@@ -165,8 +165,8 @@ def _as_shipped(settings: EndpointingSettings, *, sound: bool) -> Decide:
     known_ms = max(WORDS_MS, settings.listen_ms + SOUND_MS) if sound else WORDS_MS
 
     def decide(silence: Silence) -> float:
-        heard = silence.sounds_finished if sound else None
-        return max(silence_needed_ms(silence.text, heard, settings), known_ms)
+        heard = silence.heard if sound else Evidence(silence.heard.text, silence.heard.ends_marked)
+        return max(silence_needed_ms(heard, settings), known_ms)
 
     return decide
 
@@ -178,9 +178,8 @@ def _scaled(settings: EndpointingSettings, *, sound: bool) -> Iterator[Decide]:
             replace(
                 settings,
                 sure_ms=settings.sure_ms * scale,
-                complete_ms=settings.complete_ms * scale,
+                likely_ms=settings.likely_ms * scale,
                 doubtful_ms=settings.doubtful_ms * scale,
-                unknown_ms=settings.unknown_ms * scale,
                 list_ms=settings.list_ms * scale,
                 dangling_ms=settings.dangling_ms * scale,
             ),

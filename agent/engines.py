@@ -12,10 +12,10 @@ from agent.model_store import store
 from pipelines.errors import InputError, StageError
 from pipelines.events import Clock
 from pipelines.smart_turn import SmartTurn
-from pipelines.stt import SpeechToText
 from pipelines.stt.segments import StreamingSettings
 
 if TYPE_CHECKING:
+    from pipelines.stt.streaming import StreamingWhisper
     from pipelines.tts.piper import Piper
 
 _ENGINES = {
@@ -40,7 +40,7 @@ def load_stt(
     clock: Clock | None = None,
     window_s: float | None = None,
     settings: StreamingSettings | None = None,
-) -> SpeechToText:
+) -> "StreamingWhisper":
     """The speech recogniser named `spec`, warm. Blocking.
 
     `window_s` is Whisper's encoder window, from 0, which fits the audio, to 30. Raises InputError, DownloadError.
@@ -54,7 +54,11 @@ def load_stt(
     from pipelines.stt.whisper import WhisperModel
 
     try:
-        model = WhisperModel(path) if window_s is None else WhisperModel(path, window_s=window_s)
+        model = (
+            WhisperModel(path, tells_end=True)
+            if window_s is None
+            else WhisperModel(path, window_s=window_s, tells_end=True)
+        )
     except StageError as error:
         raise InputError(f"stt '{spec}': {error}") from error
     model.warm_up()

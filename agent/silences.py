@@ -14,6 +14,7 @@ from typing import Literal
 import numpy as np
 
 from agent.recordings import PauseKind, Recording, TurnLabel
+from pipelines.endpointing import Evidence
 from pipelines.events import SAMPLE_RATE_HZ, AudioFrame, Heard, Pcm, SpeechStarted, SpeechStopped, Transcript
 from pipelines.smart_turn import TurnDetector
 from pipelines.stt import SpeechToText
@@ -37,8 +38,7 @@ class Silence:
     kind: SilenceKind
     length_ms: float | None
     late_ms: float
-    text: str
-    sounds_finished: float | None
+    heard: Evidence
 
 
 async def silences(
@@ -84,7 +84,8 @@ async def _of_turn(
         probability = await detector.probability(heard) if detector is not None and is_long else None
         kind, spoken_until = _label(turn, stop + turn.clip_start_samples)
         late_ms = (stop + turn.clip_start_samples - spoken_until) * 1_000 / SAMPLE_RATE_HZ
-        found.append(Silence(recording.name, kind, length_ms, late_ms, final.text, probability))
+        evidence = Evidence(final.text, final.end_probability, probability)
+        found.append(Silence(recording.name, kind, length_ms, late_ms, evidence))
     return found
 
 

@@ -1,9 +1,10 @@
 """Is the turn over? A pure decision on the words so far and how they sounded: how much silence ends the turn. No I/O,
 no clock, no audio.
 
-A complete sentence that sounds finished earns a short wait, a dangling "and the" a long one. Neither evidence is
-enough alone: recognisers put full stops behind hesitations, and half of the hesitations after a whole sentence sound
-finished. `quickturn endpointing-eval` measures what the two together are worth.
+A complete sentence that sounds finished earns a short wait, a dangling "and the" a long one. Three witnesses are heard,
+because none is enough alone: the words, whose full stop a recogniser also puts behind hesitations; the recogniser's
+own probability of that full stop; and the turn detector, to which half of the sentences that go on sound finished.
+`quickturn endpointing-eval` measures what they are worth together.
 """
 
 import re
@@ -15,25 +16,32 @@ from enum import StrEnum
 class EndpointingSettings:
     """Silence that ends the turn, in ms, counted from the end of the last voiced window.
 
-    By the words alone: `complete_ms`, `unknown_ms`, `list_ms` (digits or letters that may go on) and `dangling_ms`;
-    `wordless_ms` is for the sequential mode, which decides before there are any. With a turn detector, which hears
-    `listen_ms` of the silence: complete words that sound finished by `sure_probability` end the turn after `sure_ms`,
-    by `likely_probability` after `complete_ms`, else after `doubtful_ms`.
+    Complete words end the turn after `sure_ms` if all witnesses are sure, after `likely_ms` if they find it likely,
+    else after `doubtful_ms`. Sure and likely are probabilities: of the turn detector, which hears `listen_ms` of the
+    silence (`_sound`), and of the recogniser's end mark, which is surer of questions (`_question`) than of the rest
+    (`_statement`). A witness that says nothing is not sure, but finds it likely.
+
+    Words without an end mark wait for `likely_ms` or `doubtful_ms`, digits or letters that may go on for `list_ms` or
+    `dangling_ms`, dangling ones always for `dangling_ms`. `wordless_ms` is for the sequential mode, which decides
+    before there are words.
 
     `patience` lengthens every wait but the dangling one for a speaker who has gone on after the agent took them to
-    have finished: by so much each time, at most twofold, and by a tenth less after each turn without that.
+    have finished: by so much each time, at most twofold; a fifth of that is forgotten with each turn.
     """
 
-    sure_ms: float = 250
-    complete_ms: float = 600
-    doubtful_ms: float = 1_000
-    unknown_ms: float = 750
+    sure_ms: float = 240
+    likely_ms: float = 600
+    doubtful_ms: float = 1_300
     list_ms: float = 1_000
     dangling_ms: float = 1_400
     wordless_ms: float = 500
-    listen_ms: float = 160
-    sure_probability: float = 0.95
-    likely_probability: float = 0.7
+    listen_ms: float = 190
+    sure_sound: float = 0.9
+    likely_sound: float = 0.6
+    sure_question: float = 0.9
+    likely_question: float = 0.85
+    sure_statement: float = 0.75
+    likely_statement: float = 0.6
     patience: float = 0.3
     transcript_timeout_ms: float = 10_000
 
@@ -50,14 +58,14 @@ class Completeness(StrEnum):
 _NEVER_LAST = frozenset("a an the my your our their and or but because if".split())
 """Words on which English does not end an utterance, whatever mark a recogniser puts behind them."""
 
-_LAST_IN_QUESTIONS = frozenset("of to for from with into than at".split())
+_LAST_IN_QUESTIONS = frozenset("of to for from with into than at by about".split())
 """Words that may end a question, "where are you from?", but nothing else."""
 
 _SELDOM_LAST = frozenset(
     """
     this that these those his her its some any every each which whose what who where when while why how whether
     is are was were am be do does did can could will would should must have has had let not
-    i we he she they it's i'm on in about over through under before after between during near without by so as like
+    i we he she they it's i'm on in over through under before after between during near without so as like
     very really quite just um uh er hmm well
     """.split()
 )
@@ -108,43 +116,42 @@ def completeness(text: str) -> Completeness:
     return Completeness.COMPLETE if marked else Completeness.UNKNOWN
 
 
-def silence_needed_ms(
-    text: str, sounds_finished: float | None, settings: EndpointingSettings, resumptions: float = 0.0
-) -> float:
-    """How long the silence after these words must last before the turn counts as over.
-
-    `sounds_finished` is the turn detector's probability, None where there is none. `resumptions` is how often this
-    speaker has lately gone on after a turn was taken for over (`Resumptions`).
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What is known about a silence: the words before it, the recogniser's probability that they end with a mark
+    (`ends_marked`), the turn detector's that the speaker has finished (`sounds_finished`), each None where nobody says,
+    and how often this speaker has lately gone on after a turn was taken for over (`resumptions`).
     """
-    judged = completeness(text)
-    if judged is Completeness.DANGLING:
-        return settings.dangling_ms
-    needed_ms = _by_words(judged, settings) if sounds_finished is None else _by_both(judged, sounds_finished, settings)
-    if _is_whole_answer(text):
-        needed_ms = settings.sure_ms
-    return min(needed_ms * min(2.0, 1 + settings.patience * resumptions), settings.dangling_ms)
+
+    text: str
+    ends_marked: float | None = None
+    sounds_finished: float | None = None
+    resumptions: float = 0.0
 
 
-def _by_words(judged: Completeness, settings: EndpointingSettings) -> float:
-    match judged:
-        case Completeness.COMPLETE:
-            return settings.complete_ms
-        case Completeness.LIST:
-            return settings.list_ms
-        case _:
-            return settings.unknown_ms
+def silence_needed_ms(heard: Evidence, settings: EndpointingSettings) -> float:
+    """How long the silence after these words must last before the turn counts as over."""
+    needed_ms = settings.sure_ms if _is_whole_answer(heard.text) else _by_the_witnesses(heard, settings)
+    return min(needed_ms * min(2.0, 1 + settings.patience * heard.resumptions), settings.dangling_ms)
 
 
-def _by_both(judged: Completeness, sounds_finished: float, settings: EndpointingSettings) -> float:
+def _by_the_witnesses(heard: Evidence, settings: EndpointingSettings) -> float:
     """The table: how complete the words are against how finished they sound."""
-    sure, likely = sounds_finished >= settings.sure_probability, sounds_finished >= settings.likely_probability
-    match judged:
+    asked = heard.text.rstrip().endswith("?")
+    sure_mark = settings.sure_question if asked else settings.sure_statement
+    likely_mark = settings.likely_question if asked else settings.likely_statement
+    sound, mark = heard.sounds_finished, heard.ends_marked
+    sure = sound is not None and sound >= settings.sure_sound and (mark is None or mark >= sure_mark)
+    likely = (sound is None or sound >= settings.likely_sound) and (mark is None or mark >= likely_mark)
+    match completeness(heard.text):
         case Completeness.COMPLETE:
-            return settings.sure_ms if sure else settings.complete_ms if likely else settings.doubtful_ms
+            return settings.sure_ms if sure else settings.likely_ms if likely else settings.doubtful_ms
         case Completeness.UNKNOWN:
-            return settings.complete_ms if sure else settings.doubtful_ms
-        case _:
-            return settings.list_ms if sure else settings.dangling_ms
+            return settings.likely_ms if sound is not None and sound >= settings.sure_sound else settings.doubtful_ms
+        case Completeness.LIST:
+            return settings.list_ms if sound is None or sound >= settings.sure_sound else settings.dangling_ms
+        case Completeness.DANGLING:
+            return settings.dangling_ms
 
 
 def _is_whole_answer(text: str) -> bool:

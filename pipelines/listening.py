@@ -22,7 +22,7 @@ import numpy as np
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 
 from pipelines.audio import MediaClock
-from pipelines.endpointing import EndpointingSettings, silence_needed_ms
+from pipelines.endpointing import EndpointingSettings, Evidence, silence_needed_ms
 from pipelines.errors import QuickturnError, StageError
 from pipelines.events import SAMPLE_RATE_HZ, AudioFrame, Clock, Heard, Pcm, SpeechStarted, SpeechStopped, Transcript
 from pipelines.smart_turn import HEARS_S, TurnDetector
@@ -394,7 +394,8 @@ class Listener:
                 )
             return
         sounds_finished = opened.sounds_finished if opened.listened_to is opened.stopped else None
-        needed_ms = silence_needed_ms(final.text, sounds_finished, self._endpointing, self._resumptions)
+        heard = Evidence(final.text, final.end_probability, sounds_finished, self._resumptions)
+        needed_ms = silence_needed_ms(heard, self._endpointing)
         if not self.recognise_while_speaking:
             needed_ms = self._endpointing.wordless_ms  # decided before there were words
         if opened.is_last:

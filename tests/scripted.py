@@ -38,7 +38,7 @@ from tests.virtual_time import run
 
 REPLY = "It is ten past three. Anything else?"
 ENDPOINTING = EndpointingSettings(
-    sure_ms=200, complete_ms=200, unknown_ms=600, doubtful_ms=600, dangling_ms=1_400, wordless_ms=600, patience=0
+    sure_ms=200, likely_ms=200, doubtful_ms=600, dangling_ms=1_400, wordless_ms=600, patience=0
 )
 
 
@@ -144,7 +144,7 @@ class ScriptedSTT:
 
 @dataclass
 class ScriptedTurnDetector:
-    """Answers with `probabilities` in turn, the last one again and again, each after `takes_ms`; notes what it heard."""
+    """Answers with `probabilities` in turn, the last again and again, each after `takes_ms`; notes what it heard."""
 
     probabilities: Sequence[float] = (1.0,)
     takes_ms: float = 40

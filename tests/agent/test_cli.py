@@ -110,10 +110,10 @@ def test_offline_refuses_to_download_with_one_line(
 def test_an_unknown_configuration_key_is_named_by_its_full_path(
     tmp_path: Path, wav: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (tmp_path / "mine.toml").write_text("[endpointing]\ncomplet_ms = 200\n")
+    (tmp_path / "mine.toml").write_text("[endpointing]\nlikly_ms = 200\n")
     code, _, err = quickturn(monkeypatch, capsys, "replay", wav, "--config", tmp_path / "mine.toml")
     assert code == 2
-    assert "endpointing.complet_ms is not one of: complete_ms" in err
+    assert "endpointing.likly_ms is not one of: likely_ms" in err
 
 
 @pytest.mark.parametrize("option", ["--out", "--trace"])

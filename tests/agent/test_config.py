@@ -44,8 +44,8 @@ def test_the_shipped_defaults_are_those_of_the_code() -> None:
 
 
 def test_a_file_changes_what_it_names_and_leaves_the_rest(write: Write) -> None:
-    config = load_config(write("[endpointing]\ncomplete_ms = 250\n"))
-    assert config.endpointing == EndpointingSettings(complete_ms=250)
+    config = load_config(write("[endpointing]\nlikely_ms = 250\n"))
+    assert config.endpointing == EndpointingSettings(likely_ms=250)
     assert config.vad == VadSettings()
 
 
@@ -64,13 +64,13 @@ def test_an_override_of_none_is_not_set() -> None:
 
 
 def test_an_unknown_section_is_refused_with_the_closest_first(write: Write) -> None:
-    message = refused(write("[endpoint]\ncomplete_ms = 1\n"))
+    message = refused(write("[endpoint]\nlikely_ms = 1\n"))
     assert "mine.toml: endpoint is not one of: endpointing, agent, " in message
 
 
 def test_an_unknown_key_is_refused_by_its_full_path_with_the_closest_first(write: Write) -> None:
-    message = refused(write("[endpointing]\ncompleted_ms = 1\n"))
-    assert "mine.toml: endpointing.completed_ms is not one of: complete_ms, " in message
+    message = refused(write("[endpointing]\nlikly_ms = 1\n"))
+    assert "mine.toml: endpointing.likly_ms is not one of: likely_ms, " in message
     assert "dangling_ms" in message
 
 
@@ -88,7 +88,7 @@ def test_a_value_where_a_section_belongs_is_refused(write: Write) -> None:
     [
         ('[agent]\nmode = "fast"', ("agent.mode", "'fast'", "'sequential', 'streaming' or 'speculative'")),
         ('[reply]\nfirst_unit = "word"', ("reply.first_unit", "'word'", "'sentence' or 'clause'")),
-        ('[endpointing]\ncomplete_ms = "soon"', ("endpointing.complete_ms", "'soon'", "number")),
+        ('[endpointing]\nlikely_ms = "soon"', ("endpointing.likely_ms", "'soon'", "number")),
         ("[vad]\nstart_windows = 2.5", ("vad.start_windows", "2.5", "integer")),
         ("[agent]\nllm = 3", ("agent.llm", "3", "string")),
         ("[agent]\ntools = 7", ("agent.tools", "7", "boolean")),
@@ -105,15 +105,15 @@ def test_a_wrong_value_is_refused_with_its_key_and_what_would_be_right(
 @pytest.mark.parametrize(
     "toml",
     [
-        "[endpointing]\ncomplete_ms = -1",
-        "[endpointing]\ncomplete_ms = nan",
+        "[endpointing]\nlikely_ms = -1",
+        "[endpointing]\nlikely_ms = nan",
         "[endpointing]\ndangling_ms = inf",
         "[vad]\nstart_windows = 0",
         "[vad]\nstop_windows = -2",
         "[vad]\nstart_probability = 1.5",
         "[vad]\nstop_probability = 0.0",
-        "[endpointing]\nsure_probability = 1.5",
-        "[endpointing]\nlikely_probability = 0.0",
+        "[endpointing]\nsure_sound = 1.5",
+        "[endpointing]\nlikely_question = 0.0",
         "[endpointing]\ntranscript_timeout_ms = 0",
         "[reply]\ntts_timeout_s = -1",
         "[llm]\nmax_tokens = 0",

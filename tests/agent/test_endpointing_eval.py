@@ -8,21 +8,19 @@ import pytest
 from agent.endpointing_eval import SOUND_MS, Curve, count, curves
 from agent.recordings import shipped
 from agent.silences import Silence, SilenceKind, silences
-from pipelines.endpointing import EndpointingSettings
+from pipelines.endpointing import EndpointingSettings, Evidence
 from pipelines.vad import VadSettings
 from tests.scripted import ScriptedSTT, ScriptedTurnDetector
 
-SETTINGS = EndpointingSettings(
-    sure_ms=250, complete_ms=600, doubtful_ms=1_000, unknown_ms=700, dangling_ms=1_400, listen_ms=160
-)
+SETTINGS = EndpointingSettings(sure_ms=250, likely_ms=600, doubtful_ms=1_000, dangling_ms=1_400, listen_ms=160)
 
 
 def silence(kind: SilenceKind, length_ms: float | None, text: str, sounds_finished: float | None) -> Silence:
-    return Silence("made up", kind, length_ms, 20.0, text, sounds_finished)
+    return Silence("made up", kind, length_ms, 20.0, Evidence(text, None, sounds_finished))
 
 
 DANGLING = silence("dangling", 1_200, "Turn off the lights and the", 0.1)
-OPEN = silence("open", 800, "Play some music.", 0.6)
+OPEN = silence("open", 800, "Play some music.", 0.5)
 END = silence("end", None, "What time is it?", 0.99)
 HEARD = [DANGLING, OPEN, END, END]
 
@@ -57,7 +55,7 @@ def test_no_decision_takes_effect_before_its_evidence_can_be_there() -> None:
 
 
 def test_without_a_turn_detector_there_are_silence_and_words() -> None:
-    heard = [replace(one, sounds_finished=None) for one in HEARD]
+    heard = [replace(one, heard=Evidence(one.heard.text)) for one in HEARD]
     assert [one.name for one in curves(heard, SETTINGS)] == ["silence alone", "words alone"]
 
 
@@ -74,7 +72,7 @@ def test_every_labelled_pause_of_a_recording_is_found_with_its_length_and_the_wo
         return [one async for one in silences([recording], stt, detector, VadSettings(), 160)]
 
     found = asyncio.run(listen())
-    assert [(one.kind, one.text, one.sounds_finished) for one in found] == [
+    assert [(one.kind, one.heard.text, one.heard.sounds_finished) for one in found] == [
         (pause.after, "and the", 0.2),
         ("end", "and the rest.", 0.9),
     ]

@@ -41,7 +41,7 @@ SESSION = {
     "quickturn": "0.1.0",
     "started_at": "2026-01-12T09:30:00Z",
     "config": {
-        "endpointing": {"complete_ms": 180, "dangling_ms": 900},
+        "endpointing": {"likely_ms": 180, "dangling_ms": 900},
         "llm": {"name": "sim/gpu-cloud-8b", "stop": []},
     },
     "machine": {"cpu": "x86_64", "cores": 4, "gpu": None},

@@ -97,8 +97,14 @@ def test_the_session_line_tells_version_config_machine_and_engines() -> None:
     line = json.loads(json.dumps(session_line(scripted_rig())))
     assert set(line) >= {"type", "version", "quickturn", "config", "machine", "engines", "simulated"}
     assert line["type"] == "session"
-    assert line["engines"] == {"stt": "scripted", "tts": "scripted", "vad": "silero-v6", "llm": [LLM]}
-    assert line["config"]["endpointing"]["complete_ms"] == load_config().endpointing.complete_ms
+    assert line["engines"] == {
+        "stt": "scripted",
+        "tts": "scripted",
+        "vad": "silero-v6",
+        "turn_detector": None,
+        "llm": [LLM],
+    }
+    assert line["config"]["endpointing"]["likely_ms"] == load_config().endpointing.likely_ms
     assert line["simulated"] is True
 
 

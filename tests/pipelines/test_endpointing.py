@@ -1,16 +1,19 @@
 import pytest
 
-from pipelines.endpointing import Completeness, EndpointingSettings, completeness, silence_needed_ms
+from pipelines.endpointing import Completeness, EndpointingSettings, Evidence, completeness, silence_needed_ms
 
 SETTINGS = EndpointingSettings(
     sure_ms=1,
-    complete_ms=2,
+    likely_ms=2,
     doubtful_ms=3,
-    unknown_ms=4,
-    list_ms=5,
+    list_ms=4,
     dangling_ms=6,
-    sure_probability=0.9,
-    likely_probability=0.5,
+    sure_sound=0.9,
+    likely_sound=0.5,
+    sure_question=0.8,
+    likely_question=0.7,
+    sure_statement=0.6,
+    likely_statement=0.4,
     patience=0.25,
 )
 COMPLETE, UNKNOWN, LIST, DANGLING = (
@@ -71,32 +74,39 @@ def test_the_words_tell_whether_somebody_has_finished(text: str, expected: Compl
 
 
 @pytest.mark.parametrize(
-    ("text", "sounds_finished", "needed_ms"),
+    ("text", "ends_marked", "sounds_finished", "needed_ms"),
     [
-        ("What time is it?", None, 2),
-        ("What time is it?", 1.0, 1),
-        ("What time is it?", 0.9, 1),
-        ("What time is it?", 0.89, 2),
-        ("What time is it?", 0.5, 2),
-        ("What time is it?", 0.49, 3),
-        ("what time is it in tokyo", None, 4),
-        ("what time is it in tokyo", 0.9, 2),
-        ("what time is it in tokyo", 0.5, 3),
-        ("The code is 4, 8", None, 5),
-        ("The code is 4, 8", 0.9, 5),
-        ("The code is 4, 8", 0.5, 6),
-        ("Tell me about the", None, 6),
-        ("Tell me about the", 1.0, 6),
-        ("Yes.", None, 1),
-        ("no", 0.0, 1),
-        ("Why?", 0.0, 1),
-        ("", None, 4),
+        ("What time is it?", None, None, 2),
+        ("What time is it?", None, 0.9, 1),
+        ("What time is it?", None, 0.89, 2),
+        ("What time is it?", None, 0.49, 3),
+        ("What time is it?", 0.8, 0.9, 1),
+        ("What time is it?", 0.79, 0.9, 2),
+        ("What time is it?", 0.69, 0.9, 3),
+        ("What time is it?", 0.99, 0.49, 3),
+        ("What time is it?", 0.99, None, 2),
+        ("What time is it?", 0.69, None, 3),
+        ("It is late.", 0.6, 0.9, 1),
+        ("It is late.", 0.59, 0.9, 2),
+        ("It is late.", 0.39, 0.9, 3),
+        ("what time is it in tokyo", None, None, 3),
+        ("what time is it in tokyo", 0.1, 0.9, 2),
+        ("what time is it in tokyo", 0.1, 0.5, 3),
+        ("The code is 4, 8", None, None, 4),
+        ("The code is 4, 8", 0.9, 0.9, 4),
+        ("The code is 4, 8", 0.9, 0.5, 6),
+        ("Tell me about the", None, None, 6),
+        ("Tell me about the", 1.0, 1.0, 6),
+        ("Yes.", None, None, 1),
+        ("no", 0.0, 0.0, 1),
+        ("Why?", 0.0, 0.0, 1),
+        ("", None, None, 3),
     ],
 )
-def test_words_and_sound_together_say_how_much_silence_ends_the_turn(
-    text: str, sounds_finished: float | None, needed_ms: float
+def test_the_words_their_end_mark_and_the_sound_say_together_how_much_silence_ends_the_turn(
+    text: str, ends_marked: float | None, sounds_finished: float | None, needed_ms: float
 ) -> None:
-    assert silence_needed_ms(text, sounds_finished, SETTINGS) == needed_ms
+    assert silence_needed_ms(Evidence(text, ends_marked, sounds_finished), SETTINGS) == needed_ms
 
 
 @pytest.mark.parametrize(
@@ -130,13 +140,13 @@ def test_digits_and_letters_said_one_by_one_may_go_on(text: str, expected: Compl
 
 @pytest.mark.parametrize(("resumptions", "needed_ms"), [(0, 2.0), (1, 2.5), (2, 3.0), (4, 4.0), (10, 4.0)])
 def test_a_speaker_who_keeps_going_on_is_given_up_to_twice_the_time(resumptions: float, needed_ms: float) -> None:
-    assert silence_needed_ms("What time is it?", 0.5, SETTINGS, resumptions) == needed_ms
+    assert silence_needed_ms(Evidence("What time is it?", None, 0.5, resumptions), SETTINGS) == needed_ms
 
 
 def test_nobody_is_waited_for_longer_than_after_dangling_words() -> None:
-    assert silence_needed_ms("The code is 4, 8", 0.9, SETTINGS, 4) == SETTINGS.dangling_ms
+    assert silence_needed_ms(Evidence("The code is 4, 8", None, 0.9, 4), SETTINGS) == SETTINGS.dangling_ms
 
 
 def test_by_default_the_less_promises_an_end_the_longer_the_wait() -> None:
     settings = EndpointingSettings()
-    assert settings.sure_ms < settings.complete_ms < settings.unknown_ms < settings.doubtful_ms < settings.dangling_ms
+    assert settings.sure_ms < settings.likely_ms < settings.doubtful_ms < settings.dangling_ms

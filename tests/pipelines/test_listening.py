@@ -390,7 +390,7 @@ def test_nobody_need_listen_to_an_utterance() -> None:
 
 # ---------------------------------------------------------------- the turn detector
 
-BOTH = EndpointingSettings(sure_ms=250, complete_ms=500, doubtful_ms=900, listen_ms=160, patience=0.5)
+BOTH = EndpointingSettings(sure_ms=250, likely_ms=500, doubtful_ms=900, listen_ms=160, patience=0.5)
 
 
 @pytest.mark.parametrize(("probability", "needed_ms"), [(0.99, 250), (0.8, 500), (0.1, 900)])
@@ -416,11 +416,11 @@ def test_a_turn_detector_that_is_late_is_heard_when_it_answers() -> None:
 def test_a_turn_detector_that_fails_leaves_the_decision_to_the_words() -> None:
     detector = ScriptedTurnDetector(error=StageError("gone"))
     (told,) = listen(ScriptedSTT(), LEAD, SPEECH, silence(2_000), detector=detector, endpointing=BOTH).told
-    assert told.last_ms == END_MS + BOTH.complete_ms
+    assert told.last_ms == END_MS + BOTH.likely_ms
 
 
 def test_a_speaker_who_goes_on_after_the_end_is_given_more_time_at_the_next() -> None:
     stt = ScriptedSTT(("Yes, I do.", "Yes, I do. Really I do."))
     parts = (voice(640), silence(640), voice(640), silence(2_000))
     (told,) = listen(stt, LEAD, *parts, endpointing=BOTH, heard_after_ms=None).told
-    assert told.last_ms == pytest.approx(320 + 640 + 640 + 640 + 1.5 * BOTH.complete_ms, abs=10)
+    assert told.last_ms == pytest.approx(320 + 640 + 640 + 640 + 1.5 * BOTH.likely_ms, abs=10)
