@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from agent.config import load_config
 from agent.trace_file import TraceFile, session_line
 from pipelines.errors import InputError
 from tests.agent.scripted_rig import LLM, scripted_rig
+from tests.scripted import ENDPOINTING
 
 SESSION = {"type": "session", "version": 1}
 
@@ -104,7 +104,7 @@ def test_the_session_line_tells_version_config_machine_and_engines() -> None:
         "turn_detector": None,
         "llm": [LLM],
     }
-    assert line["config"]["endpointing"]["likely_ms"] == load_config().endpointing.likely_ms
+    assert line["config"]["endpointing"]["likely_ms"] == ENDPOINTING.likely_ms
     assert line["simulated"] is True
 
 
