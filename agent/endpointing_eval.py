@@ -179,6 +179,7 @@ def _scaled(settings: EndpointingSettings, *, sound: bool) -> Iterator[Decide]:
                 settings,
                 sure_ms=settings.sure_ms * scale,
                 likely_ms=settings.likely_ms * scale,
+                likely_statement_ms=settings.likely_statement_ms * scale,
                 doubtful_ms=settings.doubtful_ms * scale,
                 list_ms=settings.list_ms * scale,
                 dangling_ms=settings.dangling_ms * scale,

@@ -16,8 +16,8 @@ from enum import StrEnum
 class EndpointingSettings:
     """Silence that ends the turn, in ms, counted from the end of the last voiced window.
 
-    Complete words end the turn after `sure_ms` if all witnesses are sure, after `likely_ms` if they find it likely,
-    else after `doubtful_ms`. Sure and likely are probabilities: of the turn detector, which hears `listen_ms` of the
+    Complete words end the turn after `sure_ms` if all witnesses are sure, after `likely_ms` if they find it likely
+    (`likely_statement_ms` where nothing was asked: statements go on more often), else after `doubtful_ms`. Sure and likely are probabilities: of the turn detector, which hears `listen_ms` of the
     silence (`_sound`), and of the recogniser's end mark, which is surer of questions (`_question`) than of the rest
     (`_statement`). A witness that says nothing is not sure, but finds it likely.
 
@@ -29,19 +29,20 @@ class EndpointingSettings:
     have finished: by so much each time, at most twofold; a fifth of that is forgotten with each turn.
     """
 
-    sure_ms: float = 240
+    sure_ms: float = 190
     likely_ms: float = 600
+    likely_statement_ms: float = 1_000
     doubtful_ms: float = 1_300
     list_ms: float = 1_000
     dangling_ms: float = 1_400
     wordless_ms: float = 500
-    listen_ms: float = 190
-    sure_sound: float = 0.9
-    likely_sound: float = 0.6
+    listen_ms: float = 160
+    sure_sound: float = 0.8
+    likely_sound: float = 0.5
     sure_question: float = 0.9
-    likely_question: float = 0.85
+    likely_question: float = 0.88
     sure_statement: float = 0.75
-    likely_statement: float = 0.6
+    likely_statement: float = 0.7
     patience: float = 0.3
     transcript_timeout_ms: float = 10_000
 
@@ -60,6 +61,14 @@ _NEVER_LAST = frozenset("a an the my your our their and or but because if".split
 
 _LAST_IN_QUESTIONS = frozenset("of to for from with into than at by about".split())
 """Words that may end a question, "where are you from?", but nothing else."""
+
+_CLAUSES_BEGIN_WITH = frozenset(
+    """
+    if when whenever while after before once since although though unless until because as in on at with without by for
+    from during
+    """.split()
+)
+"""Words that begin a clause or phrase to which the main one is still to come: "if it rains tomorrow." """
 
 _SELDOM_LAST = frozenset(
     """
@@ -113,7 +122,8 @@ def completeness(text: str) -> Completeness:
         or (last[1] in _SELDOM_LAST and not marked)
     ):
         return Completeness.DANGLING
-    return Completeness.COMPLETE if marked else Completeness.UNKNOWN
+    is_half = not asked and "," not in text and text.lower().split()[0].strip(",.") in _CLAUSES_BEGIN_WITH
+    return Completeness.COMPLETE if marked and not is_half else Completeness.UNKNOWN
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +155,8 @@ def _by_the_witnesses(heard: Evidence, settings: EndpointingSettings) -> float:
     likely = (sound is None or sound >= settings.likely_sound) and (mark is None or mark >= likely_mark)
     match completeness(heard.text):
         case Completeness.COMPLETE:
-            return settings.sure_ms if sure else settings.likely_ms if likely else settings.doubtful_ms
+            likely_ms = settings.likely_ms if asked else settings.likely_statement_ms
+            return settings.sure_ms if sure else likely_ms if likely else settings.doubtful_ms
         case Completeness.UNKNOWN:
             return settings.likely_ms if sound is not None and sound >= settings.sure_sound else settings.doubtful_ms
         case Completeness.LIST:

@@ -38,7 +38,13 @@ from tests.virtual_time import run
 
 REPLY = "It is ten past three. Anything else?"
 ENDPOINTING = EndpointingSettings(
-    sure_ms=200, likely_ms=200, doubtful_ms=600, dangling_ms=1_400, wordless_ms=600, patience=0
+    sure_ms=200,
+    likely_ms=200,
+    likely_statement_ms=200,
+    doubtful_ms=600,
+    dangling_ms=1_400,
+    wordless_ms=600,
+    patience=0,
 )
 
 

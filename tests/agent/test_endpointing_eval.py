@@ -20,7 +20,7 @@ def silence(kind: SilenceKind, length_ms: float | None, text: str, sounds_finish
 
 
 DANGLING = silence("dangling", 1_200, "Turn off the lights and the", 0.1)
-OPEN = silence("open", 800, "Play some music.", 0.5)
+OPEN = silence("open", 800, "Can you play some music?", 0.4)
 END = silence("end", None, "What time is it?", 0.99)
 HEARD = [DANGLING, OPEN, END, END]
 

@@ -5,6 +5,7 @@ from pipelines.endpointing import Completeness, EndpointingSettings, Evidence, c
 SETTINGS = EndpointingSettings(
     sure_ms=1,
     likely_ms=2,
+    likely_statement_ms=2.5,
     doubtful_ms=3,
     list_ms=4,
     dangling_ms=6,
@@ -66,6 +67,15 @@ COMPLETE, UNKNOWN, LIST, DANGLING = (
         ("I would like …", DANGLING),
         ("First of all:", DANGLING),
         ("Well, um", DANGLING),
+        ("If it rains tomorrow.", UNKNOWN),
+        ("While the oven heats up", UNKNOWN),
+        ("With two small children.", UNKNOWN),
+        ("If it rains, take the train.", COMPLETE),
+        ("When does the shop close?", COMPLETE),
+        ("In which street is it?", COMPLETE),
+        ("Play the new album by.", DANGLING),
+        ("I am calling about.", DANGLING),
+        ("What is it about?", COMPLETE),
         ("I think it's", DANGLING),
     ],
 )
@@ -87,7 +97,7 @@ def test_the_words_tell_whether_somebody_has_finished(text: str, expected: Compl
         ("What time is it?", 0.99, None, 2),
         ("What time is it?", 0.69, None, 3),
         ("It is late.", 0.6, 0.9, 1),
-        ("It is late.", 0.59, 0.9, 2),
+        ("It is late.", 0.59, 0.9, 2.5),
         ("It is late.", 0.39, 0.9, 3),
         ("what time is it in tokyo", None, None, 3),
         ("what time is it in tokyo", 0.1, 0.9, 2),
@@ -149,4 +159,10 @@ def test_nobody_is_waited_for_longer_than_after_dangling_words() -> None:
 
 def test_by_default_the_less_promises_an_end_the_longer_the_wait() -> None:
     settings = EndpointingSettings()
-    assert settings.sure_ms < settings.likely_ms < settings.doubtful_ms < settings.dangling_ms
+    assert (
+        settings.sure_ms
+        < settings.likely_ms
+        < settings.likely_statement_ms
+        < settings.doubtful_ms
+        < settings.dangling_ms
+    )
