@@ -17,9 +17,10 @@ class EndpointingSettings:
     """Silence that ends the turn, in ms, counted from the end of the last voiced window.
 
     Complete words end the turn after `sure_ms` if all witnesses are sure, after `likely_ms` if they find it likely
-    (`likely_statement_ms` where nothing was asked: statements go on more often), else after `doubtful_ms`. Sure and likely are probabilities: of the turn detector, which hears `listen_ms` of the
-    silence (`_sound`), and of the recogniser's end mark, which is surer of questions (`_question`) than of the rest
-    (`_statement`). A witness that says nothing is not sure, but finds it likely.
+    (`likely_statement_ms` where nothing was asked: statements go on more often), else after `doubtful_ms`. Sure and
+    likely are probabilities: of the turn detector, which hears `listen_ms` of the silence (`_sound`), and of the
+    recogniser's end mark, which is surer of questions (`_question`) than of the rest (`_statement`). A witness that
+    says nothing is not sure, but finds it likely.
 
     Words without an end mark wait for `likely_ms` or `doubtful_ms`, digits or letters that may go on for `list_ms` or
     `dangling_ms`, dangling ones always for `dangling_ms`. `wordless_ms` is for the sequential mode, which decides
