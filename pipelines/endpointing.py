@@ -16,11 +16,12 @@ from enum import StrEnum
 class EndpointingSettings:
     """Silence that ends the turn, in ms, counted from the end of the last voiced window.
 
-    Complete words end the turn after `sure_ms` if all witnesses are sure, after `likely_ms` if they find it likely
-    (`likely_statement_ms` where nothing was asked: statements go on more often), else after `doubtful_ms`. Sure and
-    likely are probabilities: of the turn detector, which hears `listen_ms` of the silence (`_sound`), and of the
-    recogniser's end mark, which is surer of questions (`_question`) than of the rest (`_statement`). A witness that
-    says nothing is not sure, but finds it likely.
+    Complete words end the turn after `sure_ms` if the recogniser is sure of their end mark and they sound finished; if
+    they do not, a question after `likely_ms` and a statement, which goes on more often, after `likely_statement_ms` if
+    it may be finished by its sound; else after `doubtful_ms`. Sure are probabilities: of the end mark from
+    `question_mark` or `statement_mark` on, of the turn detector, which hears `listen_ms` of the silence, from
+    `sure_sound` on, and for a statement that may be finished from `likely_sound`. A witness that says nothing
+    contradicts nothing, but without a turn detector nothing sounds finished.
 
     Words without an end mark wait for `likely_ms` or `doubtful_ms`, digits or letters that may go on for `list_ms` or
     `dangling_ms`, dangling ones always for `dangling_ms`. `wordless_ms` is for the sequential mode, which decides
@@ -40,10 +41,8 @@ class EndpointingSettings:
     listen_ms: float = 160
     sure_sound: float = 0.8
     likely_sound: float = 0.5
-    sure_question: float = 0.9
-    likely_question: float = 0.88
-    sure_statement: float = 0.75
-    likely_statement: float = 0.7
+    question_mark: float = 0.87
+    statement_mark: float = 0.75
     patience: float = 0.3
     transcript_timeout_ms: float = 10_000
 
@@ -148,22 +147,30 @@ def silence_needed_ms(heard: Evidence, settings: EndpointingSettings) -> float:
 
 def _by_the_witnesses(heard: Evidence, settings: EndpointingSettings) -> float:
     """The table: how complete the words are against how finished they sound."""
-    asked = heard.text.rstrip().endswith("?")
-    sure_mark = settings.sure_question if asked else settings.sure_statement
-    likely_mark = settings.likely_question if asked else settings.likely_statement
-    sound, mark = heard.sounds_finished, heard.ends_marked
-    sure = sound is not None and sound >= settings.sure_sound and (mark is None or mark >= sure_mark)
-    likely = (sound is None or sound >= settings.likely_sound) and (mark is None or mark >= likely_mark)
+    sound = heard.sounds_finished
+    sounds_finished = sound is not None and sound >= settings.sure_sound
     match completeness(heard.text):
         case Completeness.COMPLETE:
-            likely_ms = settings.likely_ms if asked else settings.likely_statement_ms
-            return settings.sure_ms if sure else likely_ms if likely else settings.doubtful_ms
+            return _after_a_sentence(heard, settings, sounds_finished=sounds_finished)
         case Completeness.UNKNOWN:
-            return settings.likely_ms if sound is not None and sound >= settings.sure_sound else settings.doubtful_ms
+            return settings.likely_ms if sounds_finished else settings.doubtful_ms
         case Completeness.LIST:
-            return settings.list_ms if sound is None or sound >= settings.sure_sound else settings.dangling_ms
+            return settings.list_ms if sounds_finished or sound is None else settings.dangling_ms
         case Completeness.DANGLING:
             return settings.dangling_ms
+
+
+def _after_a_sentence(heard: Evidence, settings: EndpointingSettings, *, sounds_finished: bool) -> float:
+    asked = heard.text.rstrip().endswith("?")
+    sure_mark = settings.question_mark if asked else settings.statement_mark
+    if heard.ends_marked is not None and heard.ends_marked < sure_mark:
+        return settings.doubtful_ms
+    if sounds_finished:
+        return settings.sure_ms
+    if asked:
+        return settings.likely_ms
+    may_be_finished = heard.sounds_finished is None or heard.sounds_finished >= settings.likely_sound
+    return settings.likely_statement_ms if may_be_finished else settings.doubtful_ms
 
 
 def _is_whole_answer(text: str) -> bool:
