@@ -45,6 +45,8 @@ _LANGUAGES = {"a": "en-us", "b": "en-gb-x-rp"}
 _LONGEST_TOKENS = 510
 _EARLY_SAMPLES = RATE_HZ * 75 // 1_000
 """How much earlier than its frames a phone sounds, by eye on spectrograms of six voices (60 to 100 ms)."""
+_MISREAD = {"jˈɛh": "jˈɛə", "ˈʌhˈʌ": "ʌ hˈʌ"}
+"""What eSpeak makes of "yeah" and "uh-huh", and phones of which the model makes the same words."""
 _SILENT = frozenset(" ,.!?…—;:ˈˌ")
 """Tokens that are no phone: punctuation, and the stress marks that stand before one."""
 
@@ -195,6 +197,8 @@ class Kokoro:
         """IPA with stress and punctuation, as far as the model's vocabulary goes."""
         sentences = self._phonemizer.phonemize(_LANGUAGES[voice[0]], words)
         text = unicodedata.normalize("NFC", " ".join("".join(sentence).strip() for sentence in sentences))
+        for misread, said in _MISREAD.items():
+            text = text.replace(misread, said)
         return "".join(phone for phone in text if phone in self._vocabulary)
 
 

@@ -63,10 +63,10 @@ def make(kokoro: Kokoro, fixture: Fixture, babblers: dict[str, Signal]) -> label
         signal = without_speech(fixture.name, babblers)
         return labels.Labelled(fixture.name, fixture.kind, fixture.voice, held_out, signal, [], [])
     turns = [turn_of(kokoro, fixture, marked) for marked in fixture.turns]
-    clean = np.concatenate([turn.signal for turn in turns]) * 10 ** (fixture.gain_db / 20)
+    clean = np.concatenate([turn.signal for turn in turns])
     active = np.concatenate([turn.active for turn in turns])
     talking = others(babblers, fixture.voice)
-    signal = conditions.heard(clean, active, fixture.condition, talking, fixture.name)
+    signal = conditions.heard(clean, active, fixture.condition, talking, fixture.name) * 10 ** (fixture.gain_db / 20)
     clips = [len(turn.signal) for turn in turns]
     clips[-1] += len(signal) - len(clean)
     return labels.Labelled(

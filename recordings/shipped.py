@@ -92,7 +92,7 @@ FIXTURES = [
         "turn_detection",
         "question_long",
         "am_adam",
-        ["How does a voice agent know that I have finished and am not only thinking?"],
+        ["How does a voice agent decide that I have finished speaking and want an answer?"],
     ),
     Fixture(
         "quiet_hotel",
@@ -120,7 +120,7 @@ FIXTURES = [
     Fixture("percent", "numbers", "af_alloy", ["What is fifteen percent of two hundred and forty?"]),
     Fixture("flight_gate", "numbers", "bm_daniel", ["My flight leaves at quarter past nine from gate fourteen."]),
     Fixture("weather_in_berlin", "tool", "am_fenrir", ["What is the weather like in Berlin tomorrow?"]),
-    Fixture("timer", "tool", "af_river", ["Set a timer for ten minutes."]),
+    Fixture("timer", "tool", "bf_alice", ["Set a timer for ten minutes."]),
     Fixture("rain_in_london", "tool", "bf_emma", ["Will it rain in London this weekend?"]),
     Fixture(
         "dialogue",
@@ -152,7 +152,7 @@ FIXTURES = [
     Fixture("filler_joke", "filler", "bm_lewis", ["Well, I was wondering, uh, do you know a joke?"]),
     Fixture("restart_joke", "restart", "af_kore", ["Can you, can you tell me a joke about dogs?"]),
     Fixture("restart_museum", "restart", "am_adam", ["What time, I mean, when does the museum open?"]),
-    Fixture("restart_table", "restart", "bf_alice", ["I need a table for two, no, for three people at eight."]),
+    Fixture("restart_table", "restart", "bf_alice", ["I need a table for two, sorry, for three people at eight."]),
     Fixture(
         "two_weather_coat", "two_questions", "am_michael", ["What is the weather like in Oslo, and do I need a coat?"]
     ),
@@ -182,14 +182,16 @@ FIXTURES = [
     Fixture("comma_meeting", "comma", "af_aoede", ["After the meeting, {300 comma} remind me to call my mother."]),
     Fixture("comma_eight", "comma", "bf_emma", ["If I leave now, {0 comma} how long does it take to the airport?"]),
     Fixture("comma_water", "comma", "af_sky", ["Once the water boils, {300 comma} how long do I cook the pasta?"]),
-    Fixture("comma_friday", "comma", "am_eric", ["On Friday, {300 comma} around noon, {0 comma} do I have a meeting?"]),
+    Fixture("comma_friday", "comma", "am_eric", ["On Monday, {300 comma} after lunch, {0 comma} do I have a meeting?"]),
     Fixture("digits_one_by_one", "list", "af_heart", ["Four, {600 list} eight, {500 list} two, {800 list} one."]),
     Fixture("digits_phone", "list", "am_adam", ["My phone number is five five five, {500 list} zero one four two."]),
     Fixture(
         "digits_code", "list", "bm_fable", ["The code is seven, {400 list} seven, {700 list} three, {500 list} nine."]
     ),
-    Fixture("spelled_kay", "list", "bf_lily", ["My name is K, {500 list} A, {800 list} Y."]),
-    Fixture("spelled_brown", "list", "af_sarah", ["B, {400 list} R, {500 list} O, {600 list} W, {400 list} N."]),
+    Fixture("spelled_kay", "list", "am_michael", ["My name is K, {500 list} A, {800 list} Y."]),
+    Fixture(
+        "spelled_clark", "list", "am_eric", ["It is spelled C, {400 list} L, {500 list} A, {600 list} R, {400 list} K."]
+    ),
     Fixture(
         "pause_dangling_800",
         "pause",
@@ -213,7 +215,7 @@ FIXTURES = [
         "pause_dangling_500_held_out", "pause", "bf_emma", ["I would like to… {500 dangling} book a table for two."]
     ),
     Fixture(
-        "pause_dangling_800_held_out", "pause", "am_eric", ["Remind me to call my… {800 dangling ~} sister at six."]
+        "pause_dangling_800_held_out", "pause", "am_eric", ["Remind me to call my, {800 dangling ~} mother at six."]
     ),
     Fixture(
         "pause_dangling_1200_held_out",
@@ -226,7 +228,7 @@ FIXTURES = [
     Fixture("pause_open_800", "pause_open", "am_fenrir", ["Can you play some music… {800 open} from the nineties?"]),
     Fixture("pause_open_1200", "pause_open", "bf_alice", ["Tell me a joke {1200 open ~} about an elephant."]),
     Fixture("pause_open_ticket", "pause_open", "bm_fable", ["How much is a ticket, {800 open} to San Francisco?"]),
-    Fixture("pause_open_500_held_out", "pause_open", "am_liam", ["Book a table… {500 open} for two people."]),
+    Fixture("pause_open_500_held_out", "pause_open", "am_liam", ["I need a taxi… {500 open} to the airport."]),
     Fixture(
         "pause_open_800_held_out",
         "pause_open",
@@ -245,7 +247,7 @@ FIXTURES = [
         "pause_finished_500",
         "pause_finished",
         "af_aoede",
-        ["I need a hotel in Madrid. {500 finished} For five nights, please."],
+        ["Book me a room at the Grand Hotel. {500 finished} For five nights, please."],
     ),
     Fixture(
         "pause_finished_800",
@@ -309,7 +311,7 @@ FIXTURES = [
     Fixture("barge_in_gb", "barge_in", "bm_daniel", [STORY, "Wait a moment, please."], barge_in_ms=[4_200]),
     Fixture("backchannels_aoede", "backchannel", "af_aoede", [STORY, *BACKCHANNELS], barge_in_ms=EVERY_4_S),
     Fixture("backchannels_fenrir", "backchannel", "am_fenrir", [STORY, *BACKCHANNELS], barge_in_ms=EVERY_4_S),
-    Fixture("backchannels_emma", "backchannel", "bf_emma", [STORY, *BACKCHANNELS], barge_in_ms=EVERY_4_S),
+    Fixture("backchannels_liam", "backchannel", "am_liam", [STORY, *BACKCHANNELS], barge_in_ms=EVERY_4_S),
     Fixture("sounds", "sounds", "af_river", [STORY, *SOUNDS], barge_in_ms=EVERY_4_S),
     Fixture("silence", "silence", "none", []),
     Fixture("noise", "noise_only", "none", []),

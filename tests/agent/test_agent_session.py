@@ -233,7 +233,7 @@ async def ask(set_up: SetUp, *names: str) -> list[tuple[Document, float]]:
         held.session.input.audio, held.session.output.audio = microphone, loudspeaker
         await held.start()
         await asyncio.sleep(0.5)
-        for number, recording in enumerate(load([RECORDINGS / f"{name}.wav" for name in names])):
+        for number, recording in enumerate(load([RECORDINGS / f"{name}.flac" for name in names])):
             began_s = microphone.say(recording.pcm)
             while len(sink.documents) <= number:  # noqa: ASYNC110 - time passes
                 await asyncio.sleep(0.05)

@@ -12,7 +12,7 @@ import pytest
 from agent.cli import main
 
 MARKER = "sk-marker-4711-never-to-be-seen"
-QUESTION = Path(__file__).parents[2] / "recordings" / "why_so_fast.wav"
+QUESTION = Path(__file__).parents[2] / "recordings" / "why_so_fast.flac"
 
 
 class Parrot(http.server.BaseHTTPRequestHandler):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-QUESTION = Path(__file__).parents[2] / "recordings" / "why_so_fast.wav"
+QUESTION = Path(__file__).parents[2] / "recordings" / "why_so_fast.flac"
 
 USERS_TEST = f"""
 import pytest

@@ -1,4 +1,3 @@
-import wave
 from pathlib import Path
 
 import numpy as np
@@ -14,20 +13,28 @@ from pipelines.events import Pcm
 RATE_HZ = 16_000
 CLEAN = {
     "backchannel",
-    "question_short",
-    "question_long",
-    "one_word",
-    "numbers",
-    "tool",
+    "barge_in",
+    "comma",
     "dialogue",
+    "fast",
+    "filler",
+    "list",
+    "long",
+    "numbers",
+    "one_word",
     "pause",
     "pause_finished",
-    "fast",
+    "pause_open",
+    "question_long",
+    "question_short",
     "quiet",
-    "barge_in",
+    "restart",
+    "tool",
+    "two_questions",
 }
-NOISY = {"noise_20db", "noise_10db"}
-SPEECHLESS = {"silence", "noise_only", "tones"}
+NOISY = {"noise_20db", "noise_10db", "babble_20db", "babble_10db"}
+ROUGH = NOISY | {"telephone", "room", "breath"}
+SPEECHLESS = {"silence", "noise_only", "tones", "no_speech"}
 
 
 # ---------------------------------------------------------------- labels
@@ -177,20 +184,21 @@ def without_labels(folder: Path, name: str, pcm: Pcm) -> Recording:
     return recording
 
 
-def test_the_estimated_edges_of_clean_speech_are_within_10_ms_of_the_labels(tmp_path: Path) -> None:
-    for recording in shipped("question_short", "question_long", "one_word", "pause", "quiet", "fast"):
+def test_the_estimated_edges_of_clean_speech_are_within_10_and_35_ms_of_the_labels(tmp_path: Path) -> None:
+    """The end is less exact: how far down a last sound counts depends on which it is, and that only the text tells."""
+    for recording in shipped("question_short", "question_long", "one_word", "tool", "long", "quiet", "fast"):
         (truth,) = recording.turns
         (turn,) = without_labels(tmp_path, recording.name, recording.pcm).turns
         assert turn.text is None
         assert abs(turn.start_samples - truth.start_samples) <= 160, recording.name
-        assert abs(turn.end_samples - truth.end_samples) <= 160, recording.name
+        assert abs(turn.end_samples - truth.end_samples) <= 560, recording.name
         assert (turn.clip_start_samples, turn.clip_end_samples) == (0, len(recording.pcm))
 
 
-def test_the_estimated_end_of_noisy_speech_is_within_150_ms_of_the_label(tmp_path: Path) -> None:
-    for recording in shipped("noise_20db", "noise_10db"):
+def test_the_estimated_end_of_speech_in_noise_or_echo_is_within_250_ms_of_the_label(tmp_path: Path) -> None:
+    for recording in shipped("noise_20db", "noise_10db", "room", "telephone", "breath"):
         (turn,) = without_labels(tmp_path, recording.name, recording.pcm).turns
-        assert abs(turn.end_samples - recording.turns[0].end_samples) <= 2_400, recording.name
+        assert abs(turn.end_samples - recording.turns[0].end_samples) <= 4_000, recording.name
 
 
 def test_a_second_of_silence_begins_another_turn_and_less_does_not(tmp_path: Path) -> None:
@@ -204,7 +212,7 @@ def test_a_second_of_silence_begins_another_turn_and_less_does_not(tmp_path: Pat
 
 
 def test_nobody_speaks_in_silence_noise_and_music(tmp_path: Path) -> None:
-    for recording in shipped(*SPEECHLESS):
+    for recording in shipped("silence", "noise_only", "tones"):
         assert without_labels(tmp_path, recording.name, recording.pcm).turns == ()
 
 
@@ -221,75 +229,88 @@ def fixtures() -> list[Recording]:
 
 
 def levels_db(pcm: Pcm) -> NDArray[np.float64]:
-    """Level of each 5 ms."""
-    power = np.array([np.square(frame, dtype=np.float64).mean() for frame in np.split(pcm, range(80, len(pcm), 80))])
-    return np.asarray(10 * np.log10(power + 1e-9))
+    """Level of each 5 ms in dB of full scale."""
+    whole = len(pcm) // 80 * 80
+    power = np.square(pcm[:whole] / 32_768.0).reshape(-1, 80).mean(axis=1)
+    return np.asarray(10 * np.log10(power + 1e-12))
 
 
-def test_at_least_30_recordings_of_every_kind_come_with_the_project_in_8_mb(fixtures: list[Recording]) -> None:
-    files = list(resources.shipped("recordings").glob("*.wav"))
-    assert len(files) == len(fixtures) >= 30
-    assert sum(file.stat().st_size for file in files) <= 8e6
-    assert {recording.kind for recording in fixtures} == CLEAN | NOISY | SPEECHLESS | {"sounds"}
+def test_every_kind_of_recording_comes_with_the_project_in_12_mb_and_8_minutes(fixtures: list[Recording]) -> None:
+    files = list(resources.shipped("recordings").glob("*.flac"))
+    assert len(files) == len(fixtures) >= 100
+    assert sum(file.stat().st_size for file in files) <= 12e6
+    assert sum(len(recording.pcm) for recording in fixtures) <= 8 * 60 * RATE_HZ
+    assert {recording.kind for recording in fixtures} == CLEAN | ROUGH | SPEECHLESS | {"sounds"}
     assert all(recording.labelled for recording in fixtures)
-    plain = [r for r in fixtures if r.kind in {"question_short", "question_long"} and not r.held_out]
-    assert len(plain) >= 10
     for file in files:
-        with wave.open(str(file)) as audio:
-            assert audio.getparams()[:3] == (1, 2, RATE_HZ)
+        about = soundfile.info(str(file))
+        assert (about.format, about.subtype) == ("FLAC", "PCM_16")
+        assert (about.channels, about.samplerate) == (1, RATE_HZ)
 
 
-def test_speech_begins_and_ends_where_the_labels_say(fixtures: list[Recording]) -> None:
+def test_half_of_the_voices_are_held_out_and_at_least_twelve_plain_questions_are_in_each_half(
+    fixtures: list[Recording],
+) -> None:
+    tuned = {recording.voice for recording in fixtures if not recording.held_out} - {"none"}
+    held_out = {recording.voice for recording in fixtures if recording.held_out}
+    assert not tuned & held_out
+    assert (len(tuned), len(held_out)) == (14, 13)
+    for group in (tuned, held_out):
+        assert {voice[:2] for voice in group} == {"af", "am", "bf", "bm"}
+        assert sum(r.kind in {"question_short", "question_long"} and r.voice in group for r in fixtures) >= 12
+
+
+def test_speech_reaches_from_label_to_label_and_not_beyond(fixtures: list[Recording]) -> None:
     for recording in fixtures:
         if recording.kind not in CLEAN:
             continue
+        loudest = levels_db(recording.pcm).max()
         for turn in recording.turns:
-            levels = levels_db(recording.pcm[turn.clip_start_samples : turn.clip_end_samples])
-            loud = np.flatnonzero(levels > levels.max() - 45)
-            start_ms, end_ms = 5 * loud[0], 5 * (loud[-1] + 1)
-            assert abs(start_ms - (turn.start_samples - turn.clip_start_samples) / 16) <= 10, (
-                recording.name,
-                turn.text,
-            )
-            assert abs(end_ms - (turn.end_samples - turn.clip_start_samples) / 16) <= 10, (recording.name, turn.text)
+            start, end = turn.start_samples, turn.end_samples
+            inside = levels_db(recording.pcm[start:end]) - loudest
+            # A vowel's end is measured in its own band, and a weak turn of a dialogue against itself: hence 60 dB.
+            assert max(inside[:2].max(), inside[-2:].max()) > -60, (recording.name, turn.text)
+            before = levels_db(recording.pcm[turn.clip_start_samples : start - 320])
+            after = levels_db(recording.pcm[end + 960 : turn.clip_end_samples])
+            assert max(before.max(), after.max()) < max(-68, loudest - 60), (recording.name, turn.text)
 
 
 def test_noise_lies_at_its_signal_to_noise_ratio_and_outlives_the_speech(fixtures: list[Recording]) -> None:
-    for recording, snr_db in [(r, float(r.kind[6:8])) for r in fixtures if r.kind in NOISY]:
+    for recording, snr_db in [(r, float(r.kind.partition("_")[2][:2])) for r in fixtures if r.kind in NOISY]:
         (turn,) = recording.turns
         assert len(recording.pcm) - turn.end_samples == 1.2 * RATE_HZ
         power = recording.pcm.astype(np.float64) ** 2
         noise = power[turn.end_samples + 1_600 :].mean()
         speech = power[turn.start_samples : turn.end_samples].mean() - noise
-        # Gaps between words count here and not in the label, so that the speech measures a little weaker.
-        assert snr_db - 2.5 < 10 * np.log10(speech / noise) < snr_db + 0.5, recording.name
+        assert abs(10 * np.log10(speech / noise) - snr_db) < 3.0, recording.name
 
 
 def test_every_turn_has_300_ms_before_it_and_100_ms_after_it(fixtures: list[Recording]) -> None:
     for recording in fixtures:
         for turn in recording.turns:
             assert turn.start_samples - turn.clip_start_samples == 4_800
-            if recording.kind not in NOISY:
-                assert turn.clip_end_samples - turn.end_samples == 1_600
+            outlived = recording.kind in NOISY | {"room", "breath"}
+            assert turn.clip_end_samples - turn.end_samples == (19_200 if outlived else 1_600)
 
 
-def test_pauses_are_silent_and_come_in_three_lengths_after_open_and_dangling_words() -> None:
-    found = []
-    for recording in shipped("pause"):
-        (turn,) = recording.turns
-        for pause in turn.pauses:
-            assert not recording.pcm[pause.start_samples : pause.end_samples].any()
-            before = recording.pcm[pause.start_samples - 320 : pause.start_samples]
-            after = recording.pcm[pause.end_samples : pause.end_samples + 320]
-            assert before.any()
-            assert after.any()
-            found.append(((pause.end_samples - pause.start_samples) // 16, pause.after))
-    assert len(found) >= 9
-    assert set(found) == {(length, after) for length in (300, 600, 900) for after in ("open", "dangling")}
+def test_pauses_are_silent_and_as_long_as_people_hesitate(fixtures: list[Recording]) -> None:
+    lengths_ms: dict[str, set[int]] = {}
+    for recording in fixtures:
+        for pause in (pause for turn in recording.turns for pause in turn.pauses):
+            length = pause.end_samples - pause.start_samples
+            lengths_ms.setdefault(pause.after, set()).add(length // 16)
+            if length >= 4_800:  # the end of a word fades for 60 ms, and a word begins within 20 ms
+                silent = levels_db(recording.pcm[pause.start_samples + 960 : pause.end_samples - 320])
+                assert silent.max() < -68, recording.name
+    for kind in ("dangling", "open", "finished"):
+        assert lengths_ms[kind] == {500, 800, 1_200}
+    assert min(lengths_ms["list"]) == 400
+    assert max(lengths_ms["list"]) == 800
+    assert 300 in lengths_ms["comma"]
 
 
 def test_dialogues_and_barge_ins_have_their_turns(fixtures: list[Recording]) -> None:
-    assert [len(r.turns) for r in fixtures if r.kind == "dialogue"] == [6]
+    assert [len(r.turns) for r in fixtures if r.kind == "dialogue"] == [6, 5]
     for recording in fixtures:
         barge_ins = [turn.barge_in_ms is not None for turn in recording.turns]
         match recording.kind:
@@ -304,15 +325,22 @@ def test_dialogues_and_barge_ins_have_their_turns(fixtures: list[Recording]) -> 
 
 
 def test_quiet_speech_is_quiet_and_silence_is_silent(fixtures: list[Recording]) -> None:
-    peaks = {recording.kind: int(np.abs(recording.pcm).max()) for recording in fixtures}
-    assert 0 < peaks["quiet"] < 0.04 * peaks["question_short"]
+    peaks = {recording.name: int(np.abs(recording.pcm).max()) for recording in fixtures}
+    assert 0 < peaks["quiet"] < 0.04 * peaks["time_in_tokyo"]
     assert peaks["silence"] == 0
-    assert peaks["noise_only"] > 0
+    assert peaks["noise"] > 0
+
+
+def test_a_telephone_line_carries_nothing_above_3_4_khz() -> None:
+    for recording in shipped("telephone"):
+        power = np.abs(np.fft.rfft(recording.pcm)) ** 2
+        frequency_hz = np.fft.rfftfreq(len(recording.pcm), 1 / RATE_HZ)
+        assert power[frequency_hz > 4_000].sum() < 1e-3 * power.sum(), recording.name
 
 
 def test_shipped_recordings_are_chosen_by_kind() -> None:
     assert {recording.kind for recording in shipped("tool", "numbers")} == {"tool", "numbers"}
-    with pytest.raises(InputError, match="recording kind 'songs' is not one of: backchannel, barge_in, dialogue"):
+    with pytest.raises(InputError, match="recording kind 'songs' is not one of: babble_10db, babble_20db, backcha"):
         shipped("songs")
 
 

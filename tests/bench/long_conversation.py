@@ -32,7 +32,7 @@ def main() -> None:
     if missing():
         sys.exit(missing())
     minutes = float(sys.argv[1]) if len(sys.argv) > 1 else 30.0
-    wavs = [resource("recordings") / f"{r.name}.wav" for r in shipped("question_short", "question_long")]
+    wavs = [resource("recordings") / f"{r.name}.flac" for r in shipped("question_short", "question_long")]
     memory_mb: list[float] = []
     with tempfile.TemporaryDirectory() as folder, virtual_card(Path(folder, "card")) as card:
         trace = Path(folder, "trace.jsonl")

@@ -43,7 +43,7 @@ def measure(
 
 def replayed(repeat: int) -> list[float]:
     """The turn latencies of the same recordings without a room."""
-    wavs = [str(shipped("recordings") / f"{one.name}.wav") for one in questions()]
+    wavs = [str(shipped("recordings") / f"{one.name}.flac") for one in questions()]
     command = [sys.executable, "-c", "from agent.cli import main; main()", "replay", *wavs, "--json", "--llm", LLM]
     command += ["--repeat", str(repeat), "--lanes", "1"]
     done = subprocess.run(command, check=True, capture_output=True, text=True)

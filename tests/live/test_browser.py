@@ -97,7 +97,7 @@ def spoken(path: Path, *parts: Any) -> Path:
 
 def recorded(name: str, start: int = 0, end: int | None = None) -> Any:
     """A shipped recording, or a part of it."""
-    return soundfile.read(shipped("recordings") / f"{name}.wav", dtype="int16")[0][start:end]
+    return soundfile.read(shipped("recordings") / f"{name}.flac", dtype="int16")[0][start:end]
 
 
 def downloaded(page: Any, link: str, to: Path) -> Path:

@@ -107,7 +107,7 @@ def bench(config: Path, capsys: pytest.CaptureFixture[str], *scenarios: str) -> 
 
 def replayed(config: Path, capsys: pytest.CaptureFixture[str], name: str) -> dict[str, Any]:
     """The first turn of a recording, and the exit code."""
-    wav = shipped("recordings") / f"{name}.wav"
+    wav = shipped("recordings") / f"{name}.flac"
     code = quickturn("replay", wav, "--config", config, "--llm", "other/model", "--json")
     turn: dict[str, Any] = json.loads(capsys.readouterr().out)["turns"][0]
     return turn | {"exit_code": code}
