@@ -218,8 +218,9 @@ class Replay:
 
     def _all_fed(self) -> bool:
         last = self._clips[-1]
-        # Whether a sound interrupts is known a while after it: until then, the answer must not be cut short here.
-        decided = round(_DECIDED_S * SAMPLE_RATE_HZ) if last.barge_in_ms is not None else 0
+        # Whether speech interrupts an answer is known a while after it: until then, no answer must be cut short here.
+        may_interrupt = last.barge_in_ms is not None or any(label.pauses for label in last.labels)
+        decided = round(_DECIDED_S * SAMPLE_RATE_HZ) if may_interrupt else 0
         return last.fed_at is not None and self._position >= last.fed_at + len(last.pcm) + decided
 
     def _cued(self, clip: _Clip, previous: _Clip) -> bool:
