@@ -22,21 +22,23 @@ from agent.recordings import Recording
 from agent.replay import Replayed
 from agent.results import Document, rows, summarise
 from agent.rig import Rig, open_rig
-from agent.runs import LANES, Job, Run, run_jobs
+from agent.runs import Job, Run, default_lanes, run_jobs
 from agent.trace_file import TraceFile, session_line
 from pipelines.turn import Mode
 
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
-    """What is measured. `out` receives WAVs, trace and report; `trace` a trace alone."""
+    """What is measured. `lanes` replays run at a time, None for as many as do not slow each other. `out` receives
+    WAVs, trace and report; `trace` a trace alone.
+    """
 
     config: Config
     recordings: Sequence[Recording]
     llms: Sequence[str]
     modes: Sequence[Mode]
     title: str
-    lanes: int = LANES
+    lanes: int | None = None
     repeat: int = 1
     out: Path | None = None
     trace: Path | None = None
@@ -108,7 +110,7 @@ async def _replay_all(
                 wavs.append((_wav_title(job, rig), write_wav(make_folder(folder) / name, replayed.two_tracks())))
             advance(f"{replayed.recording.name}, {job.mode.value}")
 
-        return await run_jobs(rig, jobs, measurement.lanes, on_done), sorted(wavs)
+        return await run_jobs(rig, jobs, measurement.lanes or default_lanes(), on_done), sorted(wavs)
 
 
 def _wav_title(job: Job, rig: Rig) -> str:

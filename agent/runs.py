@@ -9,14 +9,17 @@ import gc
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
+from agent.cores import cores
 from agent.recordings import Recording
 from agent.replay import Replay, Replayed
 from agent.results import Document, turn_documents
 from agent.rig import Rig
 from pipelines.turn import Mode
 
-LANES = 4
-"""How many replays run at a time by default."""
+_CORES_A_LANE = 2
+"""At the end of a question the final decode, the turn detector and the voice keep two cores busy at once: a second
+replay on them makes both slower (README, Numbers).
+"""
 
 _LAG_PERIOD_S = 0.01
 
@@ -39,6 +42,11 @@ class Run:
 
 
 OnDone = Callable[[Job, Replayed, list[Document]], None]
+
+
+def default_lanes() -> int:
+    """How many replays run at a time without slowing each other."""
+    return max(1, round(cores()) // _CORES_A_LANE)
 
 
 async def run_jobs(rig: Rig, jobs: Sequence[Job], lanes: int, on_done: OnDone) -> Run:

@@ -51,6 +51,7 @@ def stt_eval(
     wavs: Wavs = None,
     stt: Annotated[list[str] | None, typer.Option(help="Engines to evaluate; may be given again.")] = None,
     window: Annotated[list[float] | None, typer.Option(help="Encoder windows in seconds; may be given again.")] = None,
+    real_time: Annotated[bool, typer.Option("--real-time", help="Feed the audio as it was spoken.")] = False,
     json: Json = False,
     max_minutes: MaxMinutes = 30.0,
     offline: Offline = False,
@@ -58,7 +59,7 @@ def stt_eval(
     """Word error rate and latency of each speech recogniser on labelled recordings."""
     from agent import stt_eval as body
 
-    body.run(chosen_recordings(wavs, max_minutes), stt, window, as_json=json)
+    body.run(chosen_recordings(wavs, max_minutes), stt, window, real_time=real_time, as_json=json)
 
 
 def endpointing_eval(

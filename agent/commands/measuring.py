@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 def demo(
     out: Annotated[Path, typer.Option(help="Folder for the report, the WAVs and the trace.")] = Path("quickturn-demo"),
     config: ConfigFile = None,
-    lanes: Lanes = 4,
+    lanes: Lanes = None,
     json: Json = False,
     offline: Offline = False,
 ) -> None:
@@ -84,7 +84,7 @@ def replay(
     json: Json = False,
     trace: Trace = None,
     out: Out = None,
-    lanes: Lanes = 4,
+    lanes: Lanes = None,
     repeat: Repeat = 1,
     max_minutes: MaxMinutes = 30.0,
     offline: Offline = False,
@@ -124,7 +124,7 @@ def compare(
     json: Json = False,
     trace: Trace = None,
     out: Out = None,
-    lanes: Lanes = 4,
+    lanes: Lanes = None,
     repeat: Repeat = 1,
     baseline: Annotated[
         Path | None, typer.Option(help="A trace to compare with; its LLMs and modes are the default.")

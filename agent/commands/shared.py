@@ -46,7 +46,9 @@ ConfigFile = Annotated[Path | None, typer.Option("--config", help="A TOML file o
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout, everything else on stderr.")]
 Trace = Annotated[Path | None, typer.Option(help="Write the trace (JSON Lines) to this file.")]
 Out = Annotated[Path | None, typer.Option(help="Write WAVs, trace and report into this folder.")]
-Lanes = Annotated[int, typer.Option(min=1, max=16, help="Replays that run at a time.")]
+Lanes = Annotated[
+    int | None, typer.Option(min=1, max=16, help="Replays that run at a time; default: one for every two cores.")
+]
 Repeat = Annotated[int, typer.Option(min=1, max=1000, help="How often each replay is run.")]
 MaxMinutes = Annotated[float, typer.Option(min=0.1, help="Refuse longer files: a replay runs in real time.")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Log what happens to stderr.")]

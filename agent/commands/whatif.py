@@ -49,7 +49,7 @@ def whatif(
     out: Annotated[Path | None, typer.Option(help="Write the chart into this folder, as SVG and PNG.")] = None,
     config: ConfigFile = None,
     json: Json = False,
-    lanes: Lanes = 4,
+    lanes: Lanes = None,
     repeat: Repeat = 1,
     offline: Offline = False,
 ) -> None:
@@ -122,7 +122,7 @@ def _verify(
     base: "Base",
     paths: list[Path] | None,
     settings: "Config",
-    lanes: int,
+    lanes: int | None,
     repeat: int,
 ) -> "list[Verified]":
     from agent.whatif.verify import verify

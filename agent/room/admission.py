@@ -10,7 +10,6 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import psutil  # type: ignore[import-untyped, unused-ignore]  # it publishes no types
@@ -21,7 +20,6 @@ from pipelines.events import Clock
 _WINDOW_S = 5.0
 _LATE_EVERY_S = 0.05
 _CPU_EVERY_S = 0.5
-_CPU_MAX = Path("/sys/fs/cgroup/cpu.max")
 _NEW_S = 10.0  # a room's CPU shows once its user has spoken
 
 
@@ -75,18 +73,6 @@ def why_full(readings: Readings, cores: float, settings: RoomSettings) -> str:
 def _cpu(busy_cores: float, cores: float, settings: RoomSettings) -> float:
     able = cores * settings.full_cpu_share
     return busy_cores / max(able - settings.new_room_cores, able / 2)
-
-
-def cores(cpu_max: Path = _CPU_MAX) -> float:
-    """How many this process may use: those that it is bound to, or less by the quota of its cgroup (v2)."""
-    process = psutil.Process()
-    # macOS cannot bind a process.
-    bound = len(process.cpu_affinity()) if hasattr(process, "cpu_affinity") else psutil.cpu_count() or 1
-    try:
-        quota, period = map(int, cpu_max.read_text("utf-8").split())
-    except (OSError, ValueError):  # no such cgroup, or its quota is "max"
-        return float(bound)
-    return min(float(bound), quota / period)
 
 
 def measured_use() -> Used:

@@ -19,8 +19,9 @@ from dataclasses import dataclass
 from livekit.agents import AgentServer, JobContext, JobExecutorType, JobRequest
 from livekit.protocol.agent import Job
 
+from agent.cores import cores
 from agent.room.access import LiveKit, Seat
-from agent.room.admission import Admission, cores
+from agent.room.admission import Admission
 from agent.room.fleet_room import PREFIX, FleetRoom
 from agent.room.handover import handed_over
 from agent.room.places import Arrival, Enter, Place, Places

@@ -48,7 +48,7 @@ async def verify(
     recordings: Sequence[Recording],
     config: Config,
     *,
-    lanes: int,
+    lanes: int | None,
     repeat: int,
     console: Console,
 ) -> list[Verified]:

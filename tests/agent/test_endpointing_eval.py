@@ -64,17 +64,16 @@ def test_silences_are_counted_by_kind() -> None:
 
 
 def test_every_labelled_pause_of_a_recording_is_found_with_its_length_and_the_words_before_it() -> None:
-    (recording,) = [one for one in shipped("pause") if one.name == "pause_dangling_900"]
+    (recording,) = [one for one in shipped("pause") if one.name == "pause_dangling_1200"]
     (pause,) = recording.turns[0].pauses
-    stt, detector = ScriptedSTT(("and the", "and the rest.")), ScriptedTurnDetector((0.2, 0.9))
+    stt, detector = ScriptedSTT(("whatever",)), ScriptedTurnDetector((0.2,))
 
     async def listen() -> list[Silence]:
         return [one async for one in silences([recording], stt, detector, VadSettings(), 160)]
 
-    found = asyncio.run(listen())
-    assert [(one.kind, one.heard.text, one.heard.sounds_finished) for one in found] == [
-        (pause.after, "and the", 0.2),
-        ("end", "and the rest.", 0.9),
-    ]
-    assert found[0].length_ms == pytest.approx((pause.end_samples - pause.start_samples) / 16, abs=150)
-    assert found[1].length_ms is None
+    # The voice activity also hears silences within words, which are short.
+    inside, end = [one for one in asyncio.run(listen()) if one.kind != "other"]
+    assert (inside.kind, end.kind) == (pause.after, "end")
+    assert inside.length_ms == pytest.approx((pause.end_samples - pause.start_samples) / 16, abs=150)
+    assert end.length_ms is None
+    assert (inside.heard, end.late_ms) == (Evidence("whatever", None, 0.2), pytest.approx(0, abs=100))

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from agent.config import load_config
-from agent.room.admission import Admission, Readings, Used, cores, load, why_full
+from agent.cores import cores
+from agent.room.admission import Admission, Readings, Used, load, why_full
 
 SETTINGS = load_config().room
 

@@ -27,7 +27,7 @@ def heard(name: str, until: int | None = None) -> Pcm:
 
 @pytest.mark.slow
 def test_a_finished_question_sounds_finished_and_one_that_breaks_off_does_not(detector: SmartTurn) -> None:
-    (broken,) = [one for one in shipped("pause") if one.name == "pause_dangling_900"]
+    (broken,) = [one for one in shipped("pause") if one.name == "pause_dangling_1200"]
     assert detector.judge(heard("coffee_shop")) > 0.9
     assert detector.judge(heard(broken.name, broken.turns[0].pauses[0].start_samples)) < 0.5
 
