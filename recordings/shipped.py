@@ -228,7 +228,7 @@ FIXTURES = [
     Fixture("pause_open_800", "pause_open", "am_fenrir", ["Can you play some music… {800 open} from the nineties?"]),
     Fixture("pause_open_1200", "pause_open", "bf_alice", ["Tell me a joke {1200 open ~} about an elephant."]),
     Fixture("pause_open_ticket", "pause_open", "bm_fable", ["How much is a ticket, {800 open} to San Francisco?"]),
-    Fixture("pause_open_500_held_out", "pause_open", "am_liam", ["I need a taxi… {500 open} to the airport."]),
+    Fixture("pause_open_500_held_out", "pause_open", "am_liam", ["Is there a train, {500 open} on Sunday morning?"]),
     Fixture(
         "pause_open_800_held_out",
         "pause_open",
