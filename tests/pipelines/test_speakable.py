@@ -4,11 +4,10 @@ import random
 import re
 import statistics
 import time
-from pathlib import Path
 
 import pytest
 
-import pipelines
+from agent.fetch import voice_path
 from pipelines.speakable import speakable
 
 READINGS = [
@@ -248,7 +247,7 @@ def test_hostile_text_is_read_in_reasonable_time(text: str) -> None:
 def test_piper_hears_the_same_phonemes_in_a_reading_as_in_words_written_by_hand() -> None:
     from piper import PiperVoice
 
-    voice = PiperVoice.load(next(Path(pipelines.__file__).parent.glob("models/piper/*.onnx")))
+    voice = PiperVoice.load(voice_path("en_US-joe-medium"))
     by_hand = {
         "It costs $42.50.": "It costs forty two dollars and fifty cents.",
         "We met on 3/15/2026.": "We met on March fifteenth, twenty twenty six.",
