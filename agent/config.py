@@ -69,6 +69,7 @@ _ADAPTER = TypeAdapter(Config)
 _BELOW = {
     "_probability": 1.0,
     "_sound": 1.0,
+    "_question": 1.0,
     "_mark": 1.0,
     "_windows": math.inf,
     "_ms": math.inf,

@@ -16,12 +16,12 @@ from enum import StrEnum
 class EndpointingSettings:
     """Silence that ends the turn, in ms, counted from the end of the last voiced window.
 
-    Complete words end the turn after `sure_ms` if the recogniser is sure of their end mark and they sound finished; if
-    they do not, a question after `likely_ms` and a statement, which goes on more often, after `likely_statement_ms` if
-    it may be finished by its sound; else after `doubtful_ms`. Sure are probabilities: of the end mark from
-    `question_mark` or `statement_mark` on, of the turn detector, which hears `listen_ms` of the silence, from
-    `sure_sound` on, and for a statement that may be finished from `likely_sound`. A witness that says nothing
-    contradicts nothing, but without a turn detector nothing sounds finished.
+    Complete words end the turn after `sure_ms` if the recogniser is sure of their end mark and they sound finished
+    (`sure_sound`). Else a question waits for `likely_ms`, and a statement, which goes on more often, for
+    `likely_statement_ms` if it may be finished by its sound (`likely_sound`); where the end mark is in doubt, either
+    waits for `doubtful_ms`. A question's mark is sure from `sure_question` and in doubt below `likely_question`, a
+    statement's is sure from `statement_mark` and in doubt below. The turn detector hears `listen_ms` of the silence. A
+    witness that says nothing contradicts nothing, but without a turn detector nothing sounds finished.
 
     Words without an end mark wait for `likely_ms` or `doubtful_ms`, digits or letters that may go on for `list_ms` or
     `dangling_ms`, dangling ones always for `dangling_ms`. `wordless_ms` is for the sequential mode, which decides
@@ -31,7 +31,7 @@ class EndpointingSettings:
     have finished: by so much each time, at most twofold; a fifth of that is forgotten with each turn.
     """
 
-    sure_ms: float = 190
+    sure_ms: float = 220
     likely_ms: float = 600
     likely_statement_ms: float = 1_000
     doubtful_ms: float = 1_300
@@ -39,9 +39,10 @@ class EndpointingSettings:
     dangling_ms: float = 1_400
     wordless_ms: float = 500
     listen_ms: float = 160
-    sure_sound: float = 0.8
+    sure_sound: float = 0.85
     likely_sound: float = 0.5
-    question_mark: float = 0.87
+    sure_question: float = 0.9
+    likely_question: float = 0.8
     statement_mark: float = 0.75
     patience: float = 0.3
     transcript_timeout_ms: float = 10_000
@@ -79,6 +80,12 @@ _SELDOM_LAST = frozenset(
     """.split()
 )
 """Words that may end one, but then with a mark behind them: "turn it on.", "yes, I am." """
+
+_ASK_FOR_MORE = re.compile(
+    r"((tell|show|give|bring|get|send|find|remind|(explain|say) to) (me|us)"
+    r"|(was|am|i'm) wondering|i would like|would you mind|can i (have|get)|let me know)$"
+)
+"""Ends of clauses whose object is still to come: "can you explain to me ..."; a few of them may end a turn."""
 
 _WHOLE_ANSWERS = frozenset(
     "yes yeah yep no nope okay ok sure right exactly maybe never thanks hello hi hey bye goodbye stop cancel continue "
@@ -123,6 +130,7 @@ def completeness(text: str) -> Completeness:
     ):
         return Completeness.DANGLING
     is_half = not asked and "," not in text and text.lower().split()[0].strip(",.") in _CLAUSES_BEGIN_WITH
+    is_half = is_half or _ASK_FOR_MORE.search(" ".join(_ITEM.findall(text.lower())[-3:])) is not None
     return Completeness.COMPLETE if marked and not is_half else Completeness.UNKNOWN
 
 
@@ -162,10 +170,10 @@ def _by_the_witnesses(heard: Evidence, settings: EndpointingSettings) -> float:
 
 def _after_a_sentence(heard: Evidence, settings: EndpointingSettings, *, sounds_finished: bool) -> float:
     asked = heard.text.rstrip().endswith("?")
-    sure_mark = settings.question_mark if asked else settings.statement_mark
-    if heard.ends_marked is not None and heard.ends_marked < sure_mark:
+    mark = 1.0 if heard.ends_marked is None else heard.ends_marked
+    if mark < (settings.likely_question if asked else settings.statement_mark):
         return settings.doubtful_ms
-    if sounds_finished:
+    if sounds_finished and (not asked or mark >= settings.sure_question):
         return settings.sure_ms
     if asked:
         return settings.likely_ms

@@ -113,7 +113,7 @@ def test_a_wrong_value_is_refused_with_its_key_and_what_would_be_right(
         "[vad]\nstart_probability = 1.5",
         "[vad]\nstop_probability = 0.0",
         "[endpointing]\nsure_sound = 1.5",
-        "[endpointing]\nquestion_mark = 0.0",
+        "[endpointing]\nsure_question = 0.0",
         "[endpointing]\ntranscript_timeout_ms = 0",
         "[reply]\ntts_timeout_s = -1",
         "[llm]\nmax_tokens = 0",
