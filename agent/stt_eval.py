@@ -1,8 +1,8 @@
 """`quickturn stt-eval`: word error rate and latency of speech recognisers on labelled recordings.
 
-Each turn goes through voice activity detection and the recogniser as in a conversation, but ten times as
-fast. Latency is what a turn waits for: from the onset of silence being noticed to the final transcript. It knows
-neither endpointing nor LLMs.
+Each turn goes through voice activity detection and the recogniser as in a conversation, ten times as fast or in real
+time. Latency is what a turn waits for: how long the final decode takes and, in real time, from the labelled end of the
+speech to the final transcript. It knows neither endpointing nor LLMs.
 """
 
 import asyncio
@@ -52,13 +52,18 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class HeardTurn:
-    """One labelled turn as a recogniser understood it; `final_ms` are the waits for its final transcripts."""
+    """One labelled turn as a recogniser understood it.
+
+    `final_ms` is how long each of its final decodes took, `behind_ms` how long after the labelled end of the speech
+    the last one was there; None where the audio was not fed in real time.
+    """
 
     recording: str
     held_out: bool
     reference: str
     hypothesis: str
     final_ms: tuple[float, ...]
+    behind_ms: float | None = None
 
     @property
     def wer(self) -> float:
@@ -68,10 +73,12 @@ class HeardTurn:
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """Every turn under one choice."""
+    """Every turn under one choice; `runaways` of its `decodes` ran away and were repeated in the widest window."""
 
     choice: Choice
     turns: tuple[HeardTurn, ...]
+    decodes: int = 0
+    runaways: int = 0
 
     def wer(self, *, held_out: bool | None = None) -> float | None:
         """Word error rate over all turns, or those of held-out or of other voices; None where there are none."""
@@ -85,6 +92,11 @@ class Evaluation:
         waits = [ms for turn in self.turns for ms in turn.final_ms]
         return float(np.percentile(waits, percentile)) if waits else None
 
+    def behind_ms(self, percentile: float) -> float | None:
+        """A percentile of how long after the end of the speech the final transcript was there; None if unknown."""
+        waits = [turn.behind_ms for turn in self.turns if turn.behind_ms is not None]
+        return float(np.percentile(waits, percentile)) if waits else None
+
     def document(self) -> dict[str, object]:
         """As JSON."""
         return {
@@ -93,7 +105,10 @@ class Evaluation:
             "wer": self.wer(),
             "wer_tuned_voices": self.wer(held_out=False),
             "wer_held_out_voices": self.wer(held_out=True),
+            "decodes": self.decodes,
+            "runaways": self.runaways,
             "final_ms": {"p50": self.final_ms(50), "p95": self.final_ms(95)},
+            "behind_ms": {"p50": self.behind_ms(50), "p95": self.behind_ms(95)},
             "turns": [
                 {
                     "recording": turn.recording,
@@ -102,6 +117,7 @@ class Evaluation:
                     "transcript": turn.hypothesis,
                     "wer": turn.wer,
                     "final_ms": list(turn.final_ms),
+                    "behind_ms": turn.behind_ms,
                 }
                 for turn in self.turns
             ],
@@ -109,17 +125,20 @@ class Evaluation:
 
 
 def run(
-    recordings: Sequence[Recording], stts: Sequence[str] | None, windows: Sequence[float] | None, *, as_json: bool
+    recordings: Sequence[Recording],
+    stts: Sequence[str] | None,
+    windows: Sequence[float] | None,
+    *,
+    real_time: bool = False,
+    as_json: bool,
 ) -> None:
-    """Evaluate and print. Raises InputError where no recording has a label."""
+    """Evaluate and print; in `real_time`, or ten times as fast. Raises InputError where no recording has a label."""
     from rich.console import Console
     from rich.progress import Progress
 
     labelled = [r for r in recordings if any(turn.text for turn in r.turns)]
     if not labelled:
-        raise InputError(
-            "stt-eval found no labelled speech; right would be recordings with a recordings.toml beside them"
-        )
+        raise InputError("stt-eval found no labelled speech; expected recordings with a recordings.toml beside them")
     choices = choices_of(stts, windows)
     count = len(choices) * sum(len(_turns(recording)) for recording in labelled)
     console = Console(stderr=True, highlight=False)
@@ -131,7 +150,7 @@ def run(
         task = progress.add_task("evaluating", total=count)
         for choice in choices:
             progress.update(task, description=choice.name)
-            evaluations.append(evaluate(choice, labelled, lambda: progress.advance(task)))
+            evaluations.append(evaluate(choice, labelled, lambda: progress.advance(task), real_time=real_time))
     if as_json:
         print(json.dumps({"rows": [e.document() for e in evaluations]}, ensure_ascii=False))
     else:
@@ -146,34 +165,45 @@ def choices_of(stts: Sequence[str] | None, windows: Sequence[float] | None) -> l
     return [Choice(stt, window) for stt in stts for window in wanted]
 
 
-def evaluate(choice: Choice, recordings: Iterable[Recording], heard_one: Callable[[], None]) -> Evaluation:
+def evaluate(
+    choice: Choice, recordings: Iterable[Recording], heard_one: Callable[[], None], *, real_time: bool = False
+) -> Evaluation:
     """Transcribe every labelled turn of `recordings`, calling `heard_one` after each. Blocking."""
+    from pipelines.stt.whisper import WhisperModel
+
     stt = load_stt(choice.stt, window_s=choice.window_s)
+    model = stt.decoder
+    assert isinstance(model, WhisperModel)
+    before = model.decodes, model.runaways
 
     async def transcribe_all() -> tuple[HeardTurn, ...]:
         turns = []
         for recording in recordings:
             for turn in _turns(recording):
-                turns.append(await _hear(stt, recording, turn))
+                turns.append(await _hear(stt, recording, turn, real_time=real_time))
                 heard_one()
         return tuple(turns)
 
-    return Evaluation(choice, asyncio.run(transcribe_all()))
+    turns = asyncio.run(transcribe_all())
+    return Evaluation(choice, turns, model.decodes - before[0], model.runaways - before[1])
 
 
 def _turns(recording: Recording) -> list[TurnLabel]:
     return [turn for turn in recording.turns if turn.text]
 
 
-async def _hear(stt: SpeechToText, recording: Recording, turn: TurnLabel) -> HeardTurn:
+async def _hear(stt: SpeechToText, recording: Recording, turn: TurnLabel, *, real_time: bool) -> HeardTurn:
     pcm = np.concatenate([recording.pcm[turn.clip_start_samples : turn.clip_end_samples], _SILENCE])
-    text, waits = "", []
-    async with aclosing(stt.transcribe(_feed(_events(pcm)))) as transcripts:
+    feed = _Feed(_events(pcm), real_time)
+    end_s = (turn.end_samples - turn.clip_start_samples) / SAMPLE_RATE_HZ
+    text, waits, behind_ms = "", [], None
+    async with aclosing(stt.transcribe(feed.events())) as transcripts:
         async for transcript in transcripts:
             text = transcript.text
             if transcript.is_final:
                 waits.append((transcript.ready_s - transcript.started_s) * 1000)
-    return HeardTurn(recording.name, recording.held_out, turn.text or "", text, tuple(waits))
+                behind_ms = (transcript.ready_s - feed.began_s - end_s) * 1000 if real_time else None
+    return HeardTurn(recording.name, recording.held_out, turn.text or "", text, tuple(waits), behind_ms)
 
 
 def _events(pcm: Pcm) -> list[Heard]:
@@ -193,28 +223,50 @@ def _events(pcm: Pcm) -> list[Heard]:
     return events
 
 
-async def _feed(events: list[Heard]) -> AsyncIterator[Heard]:
-    for event in events:
-        await asyncio.sleep(_PACE_S)
-        yield event
+class _Feed:
+    """Events at the pace of speech, or ten times as fast; `began_s` is when the first sample was captured."""
+
+    def __init__(self, events: list[Heard], real_time: bool) -> None:
+        self._events = events
+        self._real_time = real_time
+        self.began_s = 0.0
+
+    async def events(self) -> AsyncIterator[Heard]:
+        clock = asyncio.get_running_loop().time
+        first = next((e for e in self._events if isinstance(e, AudioFrame)), None)
+        self.began_s = clock() - (first.start_samples / SAMPLE_RATE_HZ if first else 0.0)
+        for event in self._events:
+            if not self._real_time:
+                await asyncio.sleep(_PACE_S)
+            elif isinstance(event, AudioFrame):
+                await asyncio.sleep(self.began_s + event.end_samples / SAMPLE_RATE_HZ - clock())
+            yield event
 
 
 def _print(evaluations: list[Evaluation], console: "Console") -> None:
     console.print(_summary(evaluations))
     console.print(_by_recording(evaluations))
-    console.print("wait: from a pause being noticed to the final transcript of the speech before it")
+    console.print("decode: the final one of each pause; behind: the labelled end of the speech, in real time")
 
 
 def _summary(evaluations: list[Evaluation]) -> "Table":
     from rich.table import Table
 
     table = Table("recogniser", title="Speech recognisers")
-    for heading in ("WER", "tuned voices", "held-out voices", "wait p50", "wait p95"):
+    for heading in ("WER", "tuned voices", "held-out voices", "run away", "decode p50", "p95", "behind p50", "p95"):
         table.add_column(heading, justify="right")
     for e in evaluations:
         rates = (e.wer(), e.wer(held_out=False), e.wer(held_out=True))
-        table.add_row(e.choice.name, *map(_percent, rates), _ms(e.final_ms(50)), _ms(e.final_ms(95)))
+        table.add_row(e.choice.name, *map(_percent, rates), _runaways(e), *_waits(e))
     return table
+
+
+def _runaways(e: Evaluation) -> str:
+    return f"{e.runaways} of {e.decodes}"
+
+
+def _waits(e: Evaluation) -> tuple[str, ...]:
+    return _ms(e.final_ms(50)), _ms(e.final_ms(95)), _ms(e.behind_ms(50)), _ms(e.behind_ms(95))
 
 
 def _by_recording(evaluations: list[Evaluation]) -> "Table":

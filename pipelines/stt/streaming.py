@@ -51,7 +51,7 @@ class StreamingWhisper:
     ) -> None:
         """`workers` is how many decodes run at once; `clock` is the running loop's time unless given."""
         self.name = name
-        self._decoder = decoder
+        self.decoder = decoder
         self._settings = settings or StreamingSettings()
         self._clock = clock
         self._pool = UrgentFirstPool(workers, "stt")
@@ -84,7 +84,7 @@ class StreamingWhisper:
             await _drop(hearing, running)
 
     def _submit(self, job: DecodeJob, clock: Clock) -> _Running:
-        work = partial(self._decoder.decode, job.pcm, job.known, aligned=job.aligned)
+        work = partial(self.decoder.decode, job.pcm, job.known, aligned=job.aligned)
         return _Running(job, asyncio.wrap_future(self._pool.submit(work, urgent=job.stop_samples is not None)), clock())
 
     def _transcript(self, turn: SpokenTurn, finished: _Running, clock: Clock) -> Transcript:

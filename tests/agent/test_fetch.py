@@ -347,9 +347,7 @@ def test_a_disk_that_pip_fills_up_is_told_as_such(
 ) -> None:
     server.hub = "refuses"
     python = tmp_path / "python"
-    python.write_text(
-        "#!/bin/sh\necho 'ERROR: Could not install packages: [Errno 28] No space left on device'\nexit 1"
-    )
+    python.write_text("#!/bin/sh\necho 'ERROR: Could not install packages: [Errno 28] No space left on device'\nexit 1")
     python.chmod(0o755)
     monkeypatch.setattr(sys, "executable", str(python))
     with pytest.raises(

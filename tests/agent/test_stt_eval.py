@@ -14,7 +14,7 @@ def heard(reference: str, hypothesis: str, *, held_out: bool = False, ms: tuple[
 
 
 def test_word_error_rates_of_tuned_and_held_out_voices_are_kept_apart() -> None:
-    turns = (heard("a b c d", "a b c d"), heard("a b", "a x", held_out=True))
+    turns = (heard("one red fox ran", "one red fox ran"), heard("one dog", "one hog", held_out=True))
     evaluation = Evaluation(Choice("whisper:tiny.en"), turns)
     assert evaluation.wer(held_out=False) == 0
     assert evaluation.wer(held_out=True) == pytest.approx(1 / 2)
@@ -75,6 +75,16 @@ def test_the_default_model_is_evaluated_on_shipped_recordings_as_json(capsys: py
     assert 0 < row["final_ms"]["p50"] <= row["final_ms"]["p95"] < 1_000
     assert len(row["turns"]) == sum(len(recording.turns) for recording in recordings)
     assert all(turn["final_ms"] for turn in row["turns"])
+    assert (row["runaways"], row["behind_ms"]) == (0, {"p50": None, "p95": None})
+    assert row["decodes"] >= len(row["turns"])
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(60)
+def test_in_real_time_the_final_is_measured_from_the_end_of_the_speech(capsys: pytest.CaptureFixture[str]) -> None:
+    stt_eval.run(shipped("one_word"), ["whisper:tiny.en"], None, real_time=True, as_json=True)
+    (row,) = json.loads(capsys.readouterr().out)["rows"]
+    assert -100 < row["behind_ms"]["p50"] <= row["behind_ms"]["p95"] < 1_500
 
 
 @pytest.mark.slow
@@ -86,7 +96,7 @@ def test_the_table_shows_each_recording_and_each_choice(capsys: pytest.CaptureFi
         "whisper:tiny.en window 12 s",
         "whisper:tiny.en window 30 s",
         "held-out voices",
-        "wait p95",
+        "behind p50",
         "Continue.",
     ):
         assert part in out
