@@ -35,6 +35,7 @@ _SAMPLES_PER_MS = SAMPLE_RATE_HZ // 1_000
 _PRE_ROLL_SAMPLES = SAMPLE_RATE_HZ * 3 // 10  # before the first voiced window: Silero was up to 0.22 s late on ours
 _REMEMBERED_SAMPLES = SAMPLE_RATE_HZ * HEARS_S  # what the turn detector hears; the pre-roll is far less
 _HEARD_BOUND = 60_000  # frames for the recogniser: ten minutes of 10 ms; only the sequential mode lets them wait at all
+_WORDS_FIRST_MS = 32  # the turn detector gives way to the final decode for a frame of 32 ms, if that is still running
 _FORGETTING = 0.8  # of what is known about the speaker's hesitations, a fifth with each turn
 
 
@@ -323,6 +324,7 @@ class Listener:
                 async for transcript in transcripts:
                     opened.transcript = transcript
                     opened.utterance.tell(transcript)
+                    self._listen_to_the_pause(recognisers)
                     self._end_if_over(recognisers)
             if self._open is opened:
                 raise StageError(f"speech to text '{self._stt.name}' ended before the turn did")
@@ -343,8 +345,10 @@ class Listener:
         opened = self._open
         if self._detector is None or not self.recognise_while_speaking or opened is None or opened.stopped is None:
             return
-        silent_samples = self._now_samples - opened.stopped.at_samples
-        if opened.listened_to is opened.stopped or silent_samples < self._endpointing.listen_ms * _SAMPLES_PER_MS:
+        silent_ms = (self._now_samples - opened.stopped.at_samples) / _SAMPLES_PER_MS
+        # The words first: answering waits for them, and on two cores the detector would slow their decode down.
+        wanted_ms = self._endpointing.listen_ms + (0 if opened.final is not None else _WORDS_FIRST_MS)
+        if opened.listened_to is opened.stopped or silent_ms < wanted_ms:
             return
         opened.listened_to, opened.sounds_finished = opened.stopped, None
         begin = max(opened.utterance.started_samples - _PRE_ROLL_SAMPLES, self._answered_samples)
