@@ -68,12 +68,7 @@ async def _of_turn(
 ) -> list[Silence]:
     pcm = np.concatenate([recording.pcm[turn.clip_start_samples : turn.clip_end_samples], _SILENCE])
     feed = _Feed(pcm, vad)
-    finals: list[Transcript] = []
-    async with aclosing(stt.transcribe(feed.heard())) as transcripts:
-        async for transcript in transcripts:
-            if transcript.is_final:
-                finals.append(transcript)
-                feed.go_on.set()
+    finals = await feed.finals(stt)
     found = []
     for number, (stop, final) in enumerate(zip(feed.stops, finals, strict=False)):
         following = feed.starts[number + 1] if number + 1 < len(feed.starts) else None
@@ -89,6 +84,11 @@ async def _of_turn(
     return found
 
 
+async def understood(pcm: Pcm, stt: SpeechToText, vad: VadSettings) -> list[str]:
+    """What is understood at each silence of a sound (16 kHz), all of it taken for one turn. Raises StageError."""
+    return [final.text for final in await _Feed(pcm, vad).finals(stt)]
+
+
 class _Feed:
     """What a recogniser is given, with a halt after each onset of silence until `go_on` is set."""
 
@@ -98,6 +98,16 @@ class _Feed:
         self.stops: list[int] = []
         self._pcm = pcm
         self._vad = VoiceActivity(vad)
+
+    async def finals(self, stt: SpeechToText) -> list[Transcript]:
+        """The final transcript of each stop."""
+        finals = []
+        async with aclosing(stt.transcribe(self.heard())) as transcripts:
+            async for transcript in transcripts:
+                if transcript.is_final:
+                    finals.append(transcript)
+                    self.go_on.set()
+        return finals
 
     async def heard(self) -> AsyncIterator[Heard]:
         """Voice activity, and audio from a little before the first onset on."""

@@ -16,6 +16,19 @@ import numpy as np
 from pipelines.events import SAMPLE_RATE_HZ, Pcm
 
 _WEIGHT_OF_WORDS = 0.25
+_SUBTITLES = frozenset(
+    {
+        "thank you for watching",
+        "thanks for watching",
+        "thank you so much for watching",
+        "please subscribe",
+        "please subscribe to my channel",
+        "like and subscribe",
+        "subtitles by the amara org community",
+    }
+)
+"""What Whisper has learnt from subtitles and writes where many people murmur; nobody says it to an agent."""
+
 _SYLLABLE_LOOP = re.compile(r"(\w{2,5}?)\1{3,}")
 
 
@@ -57,12 +70,17 @@ class Guards:
         return len(raw) > self.max_compression * len(zlib.compress(raw))
 
 
+def is_subtitle(words: Sequence[str]) -> bool:
+    """The whole text is one of the lines that stand under videos."""
+    return " ".join(re.findall(r"[a-z]+", " ".join(words).lower())) in _SUBTITLES
+
+
 def loops(words: Sequence[str]) -> bool:
     """A phrase of two to four words three times in a row, one word six times, or a syllable four times within a word.
 
     One word is allowed more, because telephone numbers hold "five five five".
     """
-    plain = [word.lower().strip(".,?!") for word in words]
+    plain = [part for word in words for part in word.lower().strip(".,?!…").split("-")]
     return any(_repeats(plain, size, 6 if size == 1 else 3) for size in range(1, 5)) or any(
         _SYLLABLE_LOOP.search(word) for word in plain
     )

@@ -16,7 +16,7 @@ import numpy as np
 
 from pipelines.errors import StageError
 from pipelines.events import SAMPLE_RATE_HZ, Pcm, Word
-from pipelines.stt.guards import Guards
+from pipelines.stt.guards import Guards, is_subtitle
 from pipelines.stt.mel import HOP, Frames, encoder_input, log_mel
 
 _PAD_S = 1.0
@@ -84,7 +84,10 @@ class WhisperModel:
         for window_s, no_repeat in ((fitting, 0), (_MAX_WINDOW_S, 3)):
             encoded, tokens, end_probability = self._generate(frames, window_s, no_repeat)
             groups = self._words(tokens)
-            if not self.guards.runs_away([text for text, _ in groups], seconds):
+            texts = [text for text, _ in groups]
+            if is_subtitle(texts):
+                return (), frames
+            if not self.guards.runs_away(texts, seconds):
                 timed = self._aligned(encoded, tokens, groups, len(frames)) if aligned else _spread(groups, len(frames))
                 return (*timed[:-1], *(replace(w, end_probability=end_probability) for w in timed[-1:])), frames
             self.runaways += not no_repeat

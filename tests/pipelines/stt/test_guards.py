@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from pipelines.stt.guards import Guards, loops
+from pipelines.stt.guards import Guards, is_subtitle, loops
 
 
 def test_silence_and_faint_hum_are_silent_and_a_quiet_voice_is_not() -> None:
@@ -41,6 +41,8 @@ def test_no_speech_needs_its_probability_and_improbable_words() -> None:
         "no no no no no no",
         "what is the what is the what is the",
         "how far is watficicicicic",
+        "P-p-p-p-p-p-p-p-p-p",
+        "T-T-T-T-T-T",
     ],
 )
 def test_loops_are_found(text: str) -> None:
@@ -53,6 +55,8 @@ def test_loops_are_found(text: str) -> None:
         "my number is five five five zero one four two",
         "no no no please stop",
         "bye bye bye",
+        "call 5-5-5-0-1-4-2",
+        "a state-of-the-art, step-by-step guide",
         "what is the weather and what is the time",
         "Mississippi banana",
     ],
@@ -70,3 +74,13 @@ def test_more_words_than_a_mouth_says_run_away() -> None:
 def test_text_that_compresses_too_well_runs_away() -> None:
     said = [f"sand{i % 4}" for i in range(120)]
     assert Guards().runs_away(said, seconds=60.0)
+
+
+@pytest.mark.parametrize("text", ["Thank you for watching.", "Thanks for watching!", "Please subscribe."])
+def test_lines_of_subtitles_are_not_said_to_an_agent(text: str) -> None:
+    assert is_subtitle(text.split())
+
+
+@pytest.mark.parametrize("text", ["Thank you.", "Thank you for watching my dog.", "Bye.", "you", ""])
+def test_what_people_say_is_no_subtitle(text: str) -> None:
+    assert not is_subtitle(text.split())
