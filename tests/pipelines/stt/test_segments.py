@@ -80,21 +80,21 @@ def test_the_last_word_ends_where_the_speech_stopped() -> None:
     assert turn.words() == (Word("Yes.", 40 * MS, 500 * MS),)
 
 
-def test_a_partial_under_way_that_reaches_behind_the_stop_stands_for_the_final_decode() -> None:
+def test_a_partial_under_way_that_reaches_into_the_last_voiced_window_stands_for_the_final_decode() -> None:
     turn = turn_that_heard(SpeechStarted(0), 500)
     job = turn.next_job()
     assert job is not None
-    turn.hear(SpeechStopped(480 * MS))
+    turn.hear(SpeechStopped(532 * MS))
     assert not turn.is_stale(job)
     turn.apply(job, (Word("Yes.", 0, 480 * MS),), None)
     assert turn.is_final()
 
 
-def test_a_partial_under_way_that_ends_before_the_stop_is_stale() -> None:
+def test_a_partial_under_way_that_ends_before_the_last_voiced_window_is_stale() -> None:
     turn = turn_that_heard(SpeechStarted(0), 500)
     job = turn.next_job()
     assert job is not None
-    turn.hear(SpeechStopped(490 * MS))
+    turn.hear(SpeechStopped(533 * MS))
     assert turn.is_stale(job)
 
 
