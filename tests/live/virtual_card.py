@@ -17,6 +17,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from agent.model_store import store
+
 RATE_HZ = 48_000
 NEEDED = ("pulseaudio", "pactl", "parec", "paplay")
 _MODULES = (
@@ -75,7 +77,9 @@ class Card:
     def __init__(self, folder: Path) -> None:
         (folder / "home").mkdir(parents=True)
         self._socket = folder / "native"
-        environment = {**os.environ, "XDG_RUNTIME_DIR": str(folder), "HOME": str(folder / "home")}
+        # A home of its own, but not for the speech models.
+        home = {"XDG_RUNTIME_DIR": str(folder), "HOME": str(folder / "home"), "QUICKTURN_MODELS": str(store())}
+        environment = os.environ | home
         self.room = Room(folder, environment | {"PULSE_SERVER": f"unix:{self._socket}"})
         self._processes: list[subprocess.Popen[bytes]] = []
 
