@@ -13,6 +13,7 @@ _SEPARATORS = re.compile(r"[^a-z0-9'.,:$%]+")
 _EDGES = ".,:'$"
 _DIGITS = re.compile(r"\d[\d,]*(?:\.\d+)?|\d+:\d+")
 _OKAY = re.compile(r"\bo\.?k\b\.?", re.IGNORECASE)
+_ELLIPSIS = re.compile(r"\.{2,}")  # of which the library makes a word, "."
 _CLOCKS_AND_GROUPS = re.compile(r"(?<=\d)[-:](?=\d)")
 _LEADING_ZERO = re.compile(r"(?<![\d.,])0\d+")
 _DIGITS_TOGETHER = re.compile(r"(?<=\d)(?=\d)")
@@ -38,7 +39,7 @@ def scored(text: str) -> str:
 
     Where a recogniser writes groups ("415-267") and where it sees a clock ("7:30") is not what is judged.
     """
-    text = _CLOCKS_AND_GROUPS.sub(" ", _OKAY.sub("okay", text))
+    text = _CLOCKS_AND_GROUPS.sub(" ", _OKAY.sub("okay", _ELLIPSIS.sub(" ", text)))
     text = _LEADING_ZERO.sub(lambda match: " ".join(_ONES[int(d)] for d in match.group()), text)
     normal = _DIGITS_TOGETHER.sub(" ", _normaliser()(text))
     return _LETTERS_APART.sub(lambda match: match.group().replace(" ", ""), normal).strip()

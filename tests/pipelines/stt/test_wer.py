@@ -55,6 +55,7 @@ def test_word_error_rate_ignores_case_and_punctuation() -> None:
         ("my name is K A T E", "My name is K-A-T-E."),
         ("at zero seven zero five", "at 07:05"),
         ("two point five", "2.5"),
+        ("maybe later", "Maybe... later..."),
     ],
 )
 def test_the_same_words_score_the_same_however_they_are_written(said: str, written: str) -> None:
