@@ -203,6 +203,11 @@ class SpokenTurn:
                 break
         return count
 
+    def heard_samples(self, job: DecodeJob) -> int:
+        """How far the result of `job` reaches: what stands for a final decode reaches to the stop."""
+        stop = job.segment.stop_samples
+        return job.end_samples if stop is None or not job.segment.is_decoded else max(job.end_samples, stop)
+
     def is_final(self) -> bool:
         """Everything up to the last stop is decoded, and nobody has spoken since."""
         return bool(self._segments) and all(segment.is_decoded for segment in self._segments)

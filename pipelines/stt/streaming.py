@@ -99,7 +99,7 @@ class StreamingWhisper:
             text=" ".join(texts),
             stable_text=" ".join(texts[: turn.stable_count()]),
             is_final=turn.is_final(),
-            audio_end_samples=finished.job.end_samples,
+            audio_end_samples=turn.heard_samples(finished.job),
             started_s=finished.started_s,
             ready_s=clock(),
             words=spoken,

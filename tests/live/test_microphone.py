@@ -208,7 +208,6 @@ def test_its_own_echo_does_not_make_the_agent_interrupt_itself(room: Room, tmp_p
         turns = talk.turns()
     assert len(turns) == 1
     # What is left of the echo may silence it for a moment, but nothing is understood of it.
-    assert turns[0]["outcome"] == "completed"
     assert [start["heard"] for start in turns[0]["false_starts"] if start["heard"]] == []
     assert sum(start["resumed_ms"] - start["paused_ms"] for start in turns[0]["false_starts"]) < 200
     user, agent = sides(room)

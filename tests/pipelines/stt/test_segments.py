@@ -84,10 +84,12 @@ def test_a_partial_under_way_that_reaches_into_the_last_voiced_window_stands_for
     turn = turn_that_heard(SpeechStarted(0), 500)
     job = turn.next_job()
     assert job is not None
+    assert turn.heard_samples(job) == job.end_samples
     turn.hear(SpeechStopped(532 * MS))
     assert not turn.is_stale(job)
     turn.apply(job, (Word("Yes.", 0, 480 * MS),), None)
     assert turn.is_final()
+    assert turn.heard_samples(job) == 532 * MS
 
 
 def test_a_partial_under_way_that_ends_before_the_last_voiced_window_is_stale() -> None:
