@@ -64,9 +64,13 @@ def judge(
     words = normalise(heard.text).split()
     spoken_ms = (heard.audio_end_samples - started_samples) * 1_000 / SAMPLE_RATE_HZ
     made_up = len(words) > 1 + _FASTEST_WORDS_PER_S * spoken_ms / 1_000
-    if words and not made_up and (after_ms is None or after_ms < settings.reaction_ms):
+    own = normalise(saying).split()
+    at_once = after_ms is not None and after_ms < settings.reaction_ms
+    # At once, echo cancellation may not have learnt the room yet: then even a word of the agent's own is its echo.
+    is_echo = after_ms is not None and _are_own(words, own) and (at_once or len(words) >= _ECHO_WORDS)
+    if words and not made_up and not is_echo and (at_once or after_ms is None):
         return Verdict.TAKEN
-    if not words or made_up or _is_backchannel(words) or _is_echo(words, normalise(saying).split()):
+    if not words or made_up or is_echo or _is_backchannel(words):
         return Verdict.FALSE_START if heard.is_final else Verdict.WAIT
     enough = len(words) >= settings.min_words and (heard.is_final or spoken_ms >= settings.min_speech_ms)
     if enough or _asks_to_stop(words):
@@ -87,9 +91,7 @@ def _asks_to_stop(words: Sequence[str]) -> bool:
     return any(tuple(words[: len(stop)]) == stop for stop in _STOPS)
 
 
-def _is_echo(words: Sequence[str], saying: Sequence[str]) -> bool:
-    """Whether the microphone has heard the agent itself: most words are its own. A word or two may be a question."""
-    if len(words) < _ECHO_WORDS:
-        return False
+def _are_own(words: Sequence[str], saying: Sequence[str]) -> bool:
+    """Whether the microphone may have heard the agent itself: most words are its own."""
     own = set(saying)
-    return sum(word in own for word in words) / len(words) >= _ECHO_SHARE
+    return bool(words) and sum(word in own for word in words) / len(words) >= _ECHO_SHARE

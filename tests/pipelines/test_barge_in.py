@@ -48,7 +48,7 @@ def test_a_sentence_that_nobody_could_have_said_so_fast_was_not_said() -> None:
 
 
 @pytest.mark.parametrize("after_ms", [None, -300, 150])
-@pytest.mark.parametrize("text", ["eight", "Opera.", "yeah", "of the lies"])
+@pytest.mark.parametrize("text", ["eight", "Opera.", "yeah", "and the heater"])
 def test_words_that_began_before_anybody_could_react_to_the_agent_go_on_with_the_turn(
     text: str, after_ms: float | None
 ) -> None:
@@ -59,3 +59,8 @@ def test_words_that_began_before_anybody_could_react_to_the_agent_go_on_with_the
 def test_a_sound_without_words_is_no_speech_whenever_it_began() -> None:
     assert heard("", 900, final=True, after_ms=None) is Verdict.FALSE_START
     assert heard("Oh, I would like to order a fruit basket.", 350, final=True, after_ms=0) is Verdict.FALSE_START
+
+
+def test_a_word_of_the_agents_own_as_it_begins_to_speak_is_its_echo() -> None:
+    assert heard("the end.", 400, final=True, after_ms=30) is Verdict.FALSE_START
+    assert heard("the end.", 400, final=True, after_ms=None) is Verdict.TAKEN
