@@ -196,7 +196,8 @@ def _point(heard: Sequence[Silence], decide: Decide) -> Point:
             waits.append(silence.late_ms + decide(silence))
         elif silence.length_ms is not None:
             cuts.setdefault(silence.kind, []).append(decide(silence) < silence.length_ms)
-    inside = [cut for kind in cuts.values() for cut in kind]
+    # After a finished sentence nobody can know that another follows: those are stated by kind and not counted here.
+    inside = [cut for kind, made in cuts.items() if kind != "finished" for cut in made]
     return Point(
         float(np.mean(inside)) if inside else 0.0,
         float(np.mean(waits)),

@@ -16,7 +16,7 @@ import numpy as np
 
 from pipelines.errors import StageError
 from pipelines.events import SAMPLE_RATE_HZ, Pcm, Word
-from pipelines.stt.guards import Guards, is_subtitle
+from pipelines.stt.guards import Guards
 from pipelines.stt.mel import HOP, Frames, encoder_input, log_mel
 
 _PAD_S = 1.0
@@ -84,10 +84,7 @@ class WhisperModel:
         for window_s, no_repeat in ((fitting, 0), (_MAX_WINDOW_S, 3)):
             encoded, tokens, end_probability = self._generate(frames, window_s, no_repeat)
             groups = self._words(tokens)
-            texts = [text for text, _ in groups]
-            if is_subtitle(texts):
-                return (), frames
-            if not self.guards.runs_away(texts, seconds):
+            if not self.guards.runs_away([text for text, _ in groups], seconds):
                 timed = self._aligned(encoded, tokens, groups, len(frames)) if aligned else _spread(groups, len(frames))
                 return (*timed[:-1], *(replace(w, end_probability=end_probability) for w in timed[-1:])), frames
             self.runaways += not no_repeat
@@ -112,7 +109,8 @@ class WhisperModel:
         tokens: list[int] = [token for token in result.sequences_ids[0] if token < self._tokenizer.eot]
         # CTranslate2 scores are means over the tokens; Whisper's count the end token too.
         logprob = result.scores[0] * len(tokens) / (len(tokens) + 1) if tokens else 0.0
-        if self.guards.is_no_speech(result.no_speech_prob, logprob):
+        words = [text for text, _ in self._words(tokens)]
+        if self.guards.is_no_speech(result.no_speech_prob, logprob, words):
             return encoded, [], None
         return encoded, tokens, self._end_probability(tokens, result.logits[0]) if self.tells_end else None
 

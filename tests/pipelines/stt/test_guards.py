@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from pipelines.stt.guards import Guards, is_subtitle, loops
+from pipelines.stt.guards import Guards, loops
 
 
 def test_silence_and_faint_hum_are_silent_and_a_quiet_voice_is_not() -> None:
@@ -28,10 +28,10 @@ SHORT_WORDS = [(0.67, -0.89), (0.52, -1.14), (0.42, -0.75), (0.21, -0.23), (0.05
 
 def test_no_speech_needs_its_probability_and_improbable_words() -> None:
     guards = Guards()
-    assert all(guards.is_no_speech(*said) for said in LAUGHTER)
-    assert not any(guards.is_no_speech(*said) for said in SHORT_WORDS)
-    assert not guards.is_no_speech(0.85, -0.2)
-    assert not guards.is_no_speech(0.1, -2.5)
+    assert all(guards.is_no_speech(*said, []) for said in LAUGHTER)
+    assert not any(guards.is_no_speech(*said, []) for said in SHORT_WORDS)
+    assert not guards.is_no_speech(0.85, -0.2, [])
+    assert not guards.is_no_speech(0.1, -2.5, [])
 
 
 @pytest.mark.parametrize(
@@ -76,11 +76,21 @@ def test_text_that_compresses_too_well_runs_away() -> None:
     assert Guards().runs_away(said, seconds=60.0)
 
 
-@pytest.mark.parametrize("text", ["Thank you for watching.", "Thanks for watching!", "Please subscribe."])
-def test_lines_of_subtitles_are_not_said_to_an_agent(text: str) -> None:
-    assert is_subtitle(text.split())
-
-
-@pytest.mark.parametrize("text", ["Thank you.", "Thank you for watching my dog.", "Bye.", "you", ""])
-def test_what_people_say_is_no_subtitle(text: str) -> None:
-    assert not is_subtitle(text.split())
+@pytest.mark.parametrize(
+    ("text", "no_speech", "is_believed"),
+    [
+        ("Turn on the light.", 0.69, True),
+        ("Turn on the light.", 0.71, False),
+        ("Thank you.", 0.38, True),
+        ("Thank you.", 0.6, False),
+        ("Bye.", 0.6, False),
+        ("Thank you for watching my dog.", 0.6, True),
+        ("Thank you for watching.", 0.0, False),
+        ("Thanks for watching!", 0.0, False),
+        ("Please subscribe.", 0.0, False),
+    ],
+)
+def test_courtesies_need_more_of_a_voice_and_lines_of_subtitles_are_never_said(
+    text: str, no_speech: float, is_believed: bool
+) -> None:
+    assert Guards().is_no_speech(no_speech, -1.0, text.split()) is not is_believed
