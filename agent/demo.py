@@ -28,8 +28,8 @@ WHAT_IS_REAL = (
 
 
 def measurement(config: Config, out: Path, lanes: int | None) -> Measurement:
-    """The grid: three modes, four LLM speeds, the first of the shipped questions. No tools."""
-    questions = shipped("question_short")[:QUESTIONS]
+    """The grid: three modes, four LLM speeds, the shortest of the shipped questions. No tools."""
+    questions = sorted(shipped("question_short"), key=lambda r: len(r.pcm))[:QUESTIONS]
     config = replace(config, agent=replace(config.agent, tools=False))
     return Measurement(config, questions, LLMS, tuple(Mode), title="Quickturn demo", lanes=lanes, out=out)
 
