@@ -1,8 +1,8 @@
 """Check the stopwatch from outside: `quickturn replay --out DIR`, then `python tests/bench/check_wavs.py DIR`.
 
-For every turn with a latency it finds, in the samples of the two-track WAV alone, where the user's speech ends (left)
-and where the agent is first heard (right), and compares the time between them with what the trace says. Exit code 1
-over 10 ms. In noise the end of speech is not to be seen in the samples; there only the agent's side is looked for.
+For every turn with a latency it finds, in the samples of the two-track WAV alone, where the recording's labelled end of
+speech was fed (left) and where the agent is first heard (right), and compares the time between them with what the trace
+says. Exit code 1 over 10 ms. It takes shipped recordings, whose samples it looks for.
 """
 
 import json
@@ -14,25 +14,26 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
+from agent.recordings import Recording, shipped
+
 MAX_ERROR_MS = 10.0
-FRAME = 80  # 5 ms at 16 kHz
 AUDIBLE_DBFS = -50.0
-SPEECH_DB = -45.0  # below the loudest frame: the rule by which recordings/make.py labels
+SNIPPET = 1_600  # samples of the speech that are looked for, 0.1 s
+NEAR = 4_800  # ... within 0.3 s of where the trace says
 
 
-def levels_db(track: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Level of each 5 ms frame in dBFS."""
-    frames = track[: len(track) // FRAME * FRAME].reshape(-1, FRAME)
-    levels: NDArray[np.float64] = 10 * np.log10(np.mean(np.square(frames), axis=1) + 1e-12)
-    return levels
-
-
-def speech_end_s(left: NDArray[np.float64], turn: dict[str, Any]) -> float:
-    """The end of the utterance that begins where the trace says and is over, give or take, where it says."""
+def speech_end_s(left: NDArray[np.float64], turn: dict[str, Any], recordings: dict[str, Recording]) -> float:
+    """Where the end of the turn's label was fed, by the samples at the beginning of its speech."""
+    recording = recordings[turn["recording"]]
+    label = next(one for one in recording.turns if one.text == turn["reference"])
     spoken_ms = next(span["start_ms"] for span in turn["spans"] if span["stage"] == "speech")
-    start, end = (round((turn["speech_end_s"] + offset_s) * 16_000) for offset_s in (spoken_ms / 1_000, 0.05))
-    levels = levels_db(left[start:end])
-    return float(start + (int(np.flatnonzero(levels > levels.max() + SPEECH_DB)[-1]) + 1) * FRAME) / 16_000
+    around = round((turn["speech_end_s"] + spoken_ms / 1_000) * 16_000)
+    first = max(0, around - NEAR)
+    searched = np.round(left[first : around + NEAR + SNIPPET] * 32_768)
+    wanted = recording.pcm[label.start_samples : label.start_samples + SNIPPET].astype(np.float64)
+    apart = np.abs(np.lib.stride_tricks.sliding_window_view(searched, SNIPPET) - wanted).sum(axis=1)
+    start = first + int(np.argmin(apart))
+    return (start + label.end_samples - label.start_samples) / 16_000
 
 
 def first_heard_s(right: NDArray[np.float64], after_s: float) -> float:
@@ -53,13 +54,12 @@ def wav_of(folder: Path, turn: dict[str, Any]) -> Path:
 
 def main(folder: Path) -> int:
     """Print the largest error and every turn that is over the bound."""
-    errors = []
+    errors, recordings = [], {one.name: one for one in shipped()}
     lines = map(json.loads, (folder / "trace.jsonl").read_text().splitlines())
     for turn in (line for line in lines if line["type"] == "turn" and line["turn_latency_ms"] is not None):
         left, right = soundfile.read(wav_of(folder, turn))[0].T
-        labelled_s = turn["speech_end_s"]
-        end_s = labelled_s if turn["kind"].startswith("noise") else speech_end_s(left, turn)
-        measured_ms = (first_heard_s(right, labelled_s) - end_s) * 1_000
+        end_s = speech_end_s(left, turn, recordings)
+        measured_ms = (first_heard_s(right, turn["speech_end_s"]) - end_s) * 1_000
         errors.append(abs(measured_ms - turn["turn_latency_ms"]))
         if errors[-1] > MAX_ERROR_MS:
             print(f"{turn['recording']} {turn['mode']}: WAV {measured_ms:.1f} ms, trace {turn['turn_latency_ms']} ms")
