@@ -20,8 +20,9 @@ class EndpointingSettings:
     (`sure_sound`). Else a question waits for `likely_ms`, and a statement, which goes on more often, for
     `likely_statement_ms` if it may be finished by its sound (`likely_sound`); where the end mark is in doubt, either
     waits for `doubtful_ms`. A question's mark is sure from `sure_question` and in doubt below `likely_question`, a
-    statement's is sure from `statement_mark` and in doubt below. The turn detector hears `listen_ms` of the silence. A
-    witness that says nothing contradicts nothing, but without a turn detector nothing sounds finished.
+    statement's is sure from `statement_mark` and in doubt below. A statement of more than `short_words` is never sure:
+    people who tell something pause between its clauses. The turn detector hears `listen_ms` of the silence. A witness
+    that says nothing contradicts nothing, but without a turn detector nothing sounds finished.
 
     Words without an end mark wait for `likely_ms` or `doubtful_ms`, digits or letters that may go on for `list_ms` or
     `dangling_ms`, dangling ones always for `dangling_ms`. `wordless_ms` is for the sequential mode, which decides
@@ -44,6 +45,7 @@ class EndpointingSettings:
     sure_question: float = 0.9
     likely_question: float = 0.8
     statement_mark: float = 0.75
+    short_words: int = 10
     patience: float = 0.3
     transcript_timeout_ms: float = 10_000
 
@@ -173,7 +175,9 @@ def _after_a_sentence(heard: Evidence, settings: EndpointingSettings, *, sounds_
     mark = 1.0 if heard.ends_marked is None else heard.ends_marked
     if mark < (settings.likely_question if asked else settings.statement_mark):
         return settings.doubtful_ms
-    if sounds_finished and (not asked or mark >= settings.sure_question):
+    # Who has said so much without asking anything is telling something, and pauses between its clauses.
+    is_telling = not asked and len(_ITEM.findall(heard.text.lower())) > settings.short_words
+    if sounds_finished and not is_telling and (not asked or mark >= settings.sure_question):
         return settings.sure_ms
     if asked:
         return settings.likely_ms

@@ -106,6 +106,8 @@ def test_the_words_tell_whether_somebody_has_finished(text: str, expected: Compl
         ("It is late.", 0.6, 0.5, 2.5),
         ("It is late.", 0.6, 0.49, 3),
         ("It is late.", 0.59, 0.9, 3),
+        ("I am calling because my line has been slow for days.", 0.9, 0.99, 2.5),
+        ("Is it because my line has been slow for so many days?", 0.9, 0.99, 1),
         ("what time is it in tokyo", None, None, 3),
         ("what time is it in tokyo", 0.1, 0.9, 2),
         ("what time is it in tokyo", 0.1, 0.5, 3),
