@@ -32,14 +32,17 @@ class BargeInSettings:
     """`min_words`: fewer interrupt only where they ask to stop, for recognisers often take a grunt for a word.
 
     `min_speech_ms`: words that go on for so long are no backchannel, even before the pause after them. `resume_ms`: the
-    agent goes on after so long a silence of its own if no word has been understood. `reaction_ms`: what begins sooner
-    after the agent is a reaction to nothing it has said (people take 200 ms and more: Stivers et al. 2009, "Universals
-    and cultural variation in turn-taking in conversation"), so the user goes on with their own words, however few.
+    agent goes on after so long a silence of its own if no word has been understood. `settle_ms`: what was no
+    interruption must have been over for so long before the agent goes on, for a voice may stop for a moment inside its
+    words. `reaction_ms`: what begins sooner after the agent is a reaction to nothing it has said (people take 200 ms
+    and more: Stivers et al. 2009, "Universals and cultural variation in turn-taking in conversation"), so the user goes
+    on with their own words, however few.
     """
 
     min_words: int = 2
     min_speech_ms: float = 500.0
     resume_ms: float = 2_000.0
+    settle_ms: float = 120.0
     reaction_ms: float = 200.0
 
 

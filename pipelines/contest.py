@@ -52,22 +52,27 @@ class Contest:
         self._pause(reply)
         reading = aiter(self._utterance)
         coming: Task[Update] | None = None
+        is_dismissed = False  # by the last words: no interruption, if nothing follows
         try:
             while not answering.done():
                 coming = coming or asyncio.create_task(_next(reading), name="contest")
-                patience_s = self._settings.resume_ms / 1_000 if reply.is_paused else None
+                patience_ms = self._settings.settle_ms if is_dismissed else self._settings.resume_ms
+                patience_s = patience_ms / 1_000 if reply.is_paused else None
                 await asyncio.wait({coming, answering}, timeout=patience_s, return_when=asyncio.FIRST_COMPLETED)
                 if not coming.done():
-                    self._resume(reply)  # a long sound without a word in it; or the turn has failed
+                    if is_dismissed and self._utterance.is_sounding:
+                        is_dismissed = False  # it was a gap inside the user's words
+                        continue
+                    self._resume(reply)  # it was nothing, or a long sound without a word in it; or the turn has failed
                     continue
                 update, coming = coming.result(), None
                 verdict = self._judge(update, reply)
                 if verdict is Verdict.TAKEN:
                     self._pause(reply)
                     return False
-                if verdict is Verdict.FALSE_START:
-                    self._resume(reply)
+                is_dismissed = verdict is Verdict.FALSE_START
                 if not isinstance(update, Transcript):
+                    self._resume(reply)
                     self._utterance.close()
                     return True
             return False

@@ -77,6 +77,7 @@ class Utterance:
 
     def __init__(self, started_samples: int) -> None:
         self.started_samples = started_samples
+        self.is_sounding = True  # by voice activity, which is known before any words are
         self._updates: list[Update] = []
         self._told = asyncio.Event()
         self._is_closed = False
@@ -295,9 +296,11 @@ class Listener:
                         self._resumptions += 1
                     self._open.is_over = False
                     self._open.stopped = self._open.decided_s = None
+                    self._open.utterance.is_sounding = True
                     await self._open.hear(event)
             case SpeechStopped() if self._open is not None:
                 self._open.stopped = event
+                self._open.utterance.is_sounding = False
                 self._open.paused_s = self._clock()
                 await self._open.hear(event)
             case SpeechStopped():

@@ -23,6 +23,7 @@ import psutil
 import pytest
 import soundfile
 
+from agent.recordings import shipped as shipped_recordings
 from agent.resources import shipped
 from pipelines.audio import level_dbfs
 from pipelines.stt.wer import word_error_rate
@@ -95,9 +96,15 @@ def spoken(path: Path, *parts: Any) -> Path:
     return path
 
 
-def recorded(name: str, start: int = 0, end: int | None = None) -> Any:
-    """A shipped recording, or a part of it."""
-    return soundfile.read(shipped("recordings") / f"{name}.flac", dtype="int16")[0][start:end]
+def recorded(name: str) -> Any:
+    """A shipped recording."""
+    return soundfile.read(shipped("recordings") / f"{name}.flac", dtype="int16")[0]
+
+
+def turns_of(kind: str, name: str) -> list[Any]:
+    """The turns of a shipped recording, each with the silence around it."""
+    recording = next(recording for recording in shipped_recordings(kind) if recording.name == name)
+    return [recording.pcm[turn.clip_start_samples : turn.clip_end_samples] for turn in recording.turns]
 
 
 def downloaded(page: Any, link: str, to: Path) -> Path:
@@ -262,7 +269,7 @@ def suspend_sound(seconds: float) -> None:
 
 
 def test_speaking_over_the_agent_silences_the_page(address: str, tmp_path: Path, complaints: list[str]) -> None:
-    question, interruption = recorded("barge_in_question", 0, 51_040), recorded("barge_in_question", 51_040)
+    question, interruption = turns_of("barge_in", "barge_in_question")
     with browser(spoken(tmp_path / "microphone.wav", question, 2.2, interruption)) as chromium:
         page = opened(chromium, address, complaints)
         page.check("#open-mic")

@@ -368,6 +368,16 @@ def test_words_after_a_backchannel_still_interrupt() -> None:
     assert stages.history[2] == ("user", said[1][1])
 
 
+def test_a_gap_inside_the_words_that_interrupt_does_not_let_the_agent_go_on() -> None:
+    """Nothing was understood of the sound before the gap, and the transcript that says so comes at once."""
+    said = ((FIRST,), ("", "What about Tokyo?"))
+    stages = Stages(stt=ScriptedSTT(turns=said), llm=ScriptedLLM(replies=("One two three four. " * 20, "Nine.")))
+    sound = np.concatenate([voice(128), silence(96), voice(640), silence(320)])
+    replayed = converse(stages, dialogue((FIRST, CLIP, None), (said[1][1], sound, 700)))
+    assert outcomes(replayed) == [Outcome.INTERRUPTED, Outcome.COMPLETED]
+    assert replayed.turns[0].trace.finished.turn.false_starts == []
+
+
 def test_what_is_said_as_the_answer_ends_is_an_answer_to_it() -> None:
     stages = Stages(stt=ScriptedSTT(turns=((FIRST,), ("Yes.",))), llm=ScriptedLLM(reply="Do you want more?"))
     length_ms = 50 * len("Do you want more?")
