@@ -35,11 +35,8 @@ class VadSettings:
     """Thresholds on the speech probability, and how many windows of 32 ms must agree.
 
     The first window under `stop_probability` stops speech; until there are `stop_windows` in a row, a single voiced
-    one starts it again, and after that `start_windows`. While the agent has the floor, `interrupt_windows` stand for
-    `start_windows`, and `stop_probability` is enough for them: to fall silent for nothing costs little then, and to
-    talk on over somebody much. (A loud "What" over a cancelled echo began with 0.13, 0.41, 0.42, 0.33, 0.43, 0.59: the
-    agent stopped 160 ms later with `start_probability`. The price: a minute of babble stops it 37 times instead of 15,
-    one of laughter 31 times instead of 15; other noises, and its own echo on eight tapes, as seldom as before.)
+    one starts it again, and after that `start_windows`. `interrupt_windows` stands for `start_windows` while the agent
+    has the floor: to fall silent for nothing costs little then, and to talk on over somebody much.
     """
 
     start_probability: float = 0.5
@@ -136,8 +133,8 @@ class VoiceActivity:
         assert self._window_start is not None
         start, self._window_start = self._window_start, self._window_start + WINDOW_SAMPLES
         settings = self._settings
-        is_eager = self.agent_has_floor or self._state in (_State.SPEAKING, _State.STOPPING)
-        voiced = self._probability(window) >= (settings.stop_probability if is_eager else settings.start_probability)
+        talking = self._state in (_State.SPEAKING, _State.STOPPING)
+        voiced = self._probability(window) >= (settings.stop_probability if talking else settings.start_probability)
         before, self._state = self._state, _NEXT[self._state, voiced]
         self._windows_in_state = self._windows_in_state + 1 if self._state is before else 1
         match self._state:

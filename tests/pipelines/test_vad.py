@@ -15,11 +15,10 @@ def edges(events: Iterable[SpeechStarted | SpeechStopped], unit: int = WINDOW_SA
     return [("start" if isinstance(e, SpeechStarted) else "stop", e.at_samples // unit) for e in events]
 
 
-def scripted(probabilities: list[float], *, agent_has_floor: bool = False) -> list[Edge]:
+def scripted(probabilities: list[float]) -> list[Edge]:
     """The events of one window a probability."""
     following = iter(probabilities)
     vad = VoiceActivity(VadSettings(), lambda _: next(following))
-    vad.agent_has_floor = agent_has_floor
     return edges(vad.hear(AudioFrame(np.zeros(len(probabilities) * WINDOW_SAMPLES, np.int16), 0)))
 
 
@@ -46,22 +45,6 @@ def test_speech_starts_at_the_third_voiced_window_stops_at_the_first_quiet_one_a
     probabilities: list[float], events: list[Edge]
 ) -> None:
     assert scripted(probabilities) == events
-
-
-@pytest.mark.parametrize(
-    ("probabilities", "events"),
-    [
-        ([0.9, 0.9], [("start", 0)]),
-        ([0.13, 0.41, 0.42, 0.33], [("start", 1), ("stop", 3)]),
-        ([0.5, 0.34, 0.35, 0.35], [("start", 2)]),
-        ([0.34] * 9, []),
-        ([0.9, 0.0] * 4, []),
-    ],
-)
-def test_over_the_agent_speech_starts_at_the_second_window_that_would_keep_it_going(
-    probabilities: list[float], events: list[Edge]
-) -> None:
-    assert scripted(probabilities, agent_has_floor=True) == events
 
 
 def test_one_window_is_enough_where_the_settings_say_so() -> None:
