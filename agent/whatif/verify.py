@@ -34,6 +34,7 @@ class Verified:
         return {
             "measured": {key: measured[key] for key in ("p50", "p95")},
             "error_ms": error_percentiles([self]),
+            "errors_ms": self.errors_ms,
             "verified": True,
         }
 

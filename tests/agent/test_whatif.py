@@ -106,8 +106,9 @@ def test_the_picture_is_written_as_svg_and_png(trace: Path, tmp_path: Path, caps
 def test_the_error_is_that_of_every_turn_measured_once(trace: Path) -> None:
     base = read_base(trace, CATALOGUE)
     prediction = predict_point(base, Point("sim/120:1800", Mode.STREAMING, (Speed(120, 1_800),)))
-    errors = error_percentiles([Verified(prediction, {}, [-4.0, 2.0]), Verified(prediction, {}, [6.0])])
-    assert errors == {"p50": 4.0, "p95": 5.8, "n": 3}
+    two, one = Verified(prediction, {}, [-4.0, 2.0]), Verified(prediction, {}, [6.0])
+    assert error_percentiles([two, one]) == {"p50": 4.0, "p95": 5.8, "n": 3}
+    assert two.document()["errors_ms"] == [-4.0, 2.0]
 
 
 @pytest.mark.parametrize(
