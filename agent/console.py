@@ -165,7 +165,9 @@ def _number(value: float | None) -> str:
 def _difference(row: Mapping[str, Any]) -> str:
     if row["delta_ms"] is None:
         return "–"
-    low, high = row["ci95_ms"]
+    if row["ci95_ms"] is None:
+        return f"{row['delta_ms']:+,.0f} (too few to tell)"
+    low, high = (round(bound) for bound in row["ci95_ms"])
     if low <= 0 <= high:
         return "no difference seen"
-    return f"{row['delta_ms']:+.0f} ({low:+.0f} to {high:+.0f})"
+    return f"{row['delta_ms']:+,.0f} ({low:+,} to {high:+,})"

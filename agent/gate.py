@@ -1,7 +1,8 @@
 """The regression gate: has a run become worse than a recorded one by more than is allowed?
 
 Turns are paired by what they answer, and a limit is broken only where the whole 95 % confidence interval of the
-difference (bootstrap over the pairs) lies beyond it; noise alone breaks nothing. Pure; it reads no file.
+difference (bootstrap over the pairs) lies beyond it; noise alone breaks nothing, and a handful of pairs decides
+nothing. Pure; it reads no file.
 """
 
 import re
@@ -18,6 +19,7 @@ from pipelines.errors import InputError
 from pipelines.timeline import Stage
 
 _RESAMPLES = 2_000
+_FEWEST = 5  # of fewer pairs, resampling them says nothing of others
 _WRITTEN = re.compile(
     r"(?:(?P<stage>[a-z_]+)\.)?(?P<statistic>p50|p95|p99|mean)\s*>\s*(?P<sign>\+?)(?P<number>\d+(?:\.\d+)?)\s*(?P<unit>%|ms)"
 )
@@ -32,7 +34,7 @@ class Verdict(StrEnum):
     BROKEN = "broken"
     KEPT = "kept"
     UNDECIDED = "undecided"
-    """The interval holds the limit: more turns would tell (`--repeat`)."""
+    """The interval holds the limit, or the pairs are too few for one: more turns would tell (`--repeat`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,18 +53,22 @@ class Limit:
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """A limit held against one LLM and mode; `value` and `interval` are in the limit's own unit."""
+    """A limit held against one LLM and mode; `value` and `interval` are in the limit's own unit, the latter None where
+    the pairs are too few.
+    """
 
     limit: Limit
     llm: str
     mode: str
     pairs: int
     value: float
-    interval: tuple[float, float]
+    interval: tuple[float, float] | None
 
     @property
     def verdict(self) -> Verdict:
         """Beyond, within, or neither for sure."""
+        if self.interval is None:
+            return Verdict.UNDECIDED
         low, high = self.interval
         if low > self.limit.bound:
             return Verdict.BROKEN
@@ -72,8 +78,13 @@ class Judged:
         """For people."""
         unit = "%" if self.limit.percent else " ms"
         sign = "+" if self.limit.relative else ""
-        low, high = (f"{bound:{sign}.1f}" for bound in self.interval)
-        found = f"{self.value:{sign}.1f}{unit} (95 %: {low} to {high}, {self.pairs} pairs)"
+        pairs = f"{self.pairs} pair{'s' if self.pairs != 1 else ''}"
+        if self.interval is None:
+            sure = f"{pairs}, too few to tell"
+        else:
+            low, high = (f"{bound:{sign}.1f}" for bound in self.interval)
+            sure = f"95 %: {low} to {high}, {pairs}"
+        found = f"{self.value:{sign}.1f}{unit} ({sure})"
         more = "; --repeat with more would tell" if self.verdict is Verdict.UNDECIDED else ""
         return f"{self.verdict.value}: {self.limit.text} for {self.llm}, {self.mode}: {found}{more}"
 
@@ -85,7 +96,7 @@ class Judged:
             "mode": self.mode,
             "pairs": self.pairs,
             "value": round(self.value, 2),
-            "ci95": [round(bound, 2) for bound in self.interval],
+            "ci95": [round(bound, 2) for bound in self.interval] if self.interval else None,
             "verdict": self.verdict.value,
         }
 
@@ -108,9 +119,11 @@ def judge(limit: Limit, turns: Sequence[Turn], baseline: Sequence[Turn], llm: st
     if not keys:
         raise InputError(f"the baseline holds no completed turn that {llm}, {mode} could be compared with")
     pairs = np.array([(ours[key], theirs[key]) for key in keys])
+    value = float(_difference(pairs[None], limit)[0])
+    if len(pairs) < _FEWEST:
+        return Judged(limit, llm, mode, len(pairs), value, None)
     drawn = pairs[np.random.default_rng(0).integers(0, len(pairs), (_RESAMPLES, len(pairs)))]
     low, high = np.percentile(_difference(drawn, limit), [2.5, 97.5])
-    value = float(_difference(pairs[None], limit)[0])
     return Judged(limit, llm, mode, len(pairs), value, (float(low), float(high)))
 
 

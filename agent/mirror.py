@@ -179,10 +179,10 @@ def _difference(pairs: Sequence[Pair], name: str) -> dict[str, Any] | None:
     both = [(old, new) for old, new in both if old is not None and new is not None]
     if not both:
         return None
-    low, high = interval_of_median([new - old for old, new in both])
+    interval = interval_of_median([new - old for old, new in both])
     return {
         "incumbent_p50": round(float(np.median([old for old, _ in both])), 2),
         "candidate_p50": round(float(np.median([new for _, new in both])), 2),
         "delta": round(float(np.median([new - old for old, new in both])), 2),
-        "ci95": [round(low, 2), round(high, 2)],
+        "ci95": [round(bound, 2) for bound in interval] if interval else None,
     }

@@ -192,13 +192,15 @@ def _row(llm: str, mode: str, cell: Sequence[Mapping[str, Any]], baseline: Seque
 def _paired(
     turns: Sequence[Mapping[str, Any]], baseline: Sequence[Mapping[str, Any]]
 ) -> tuple[float | None, list[float] | None]:
-    """The median difference over turns that both have, and its interval; (None, None) for the baseline itself."""
+    """The median difference over turns that both have, and its interval, None where only one has; (None, None) for the
+    baseline itself.
+    """
     reference = {key: t["turn_latency_ms"] for key, t in numbered(baseline) if t["turn_latency_ms"] is not None}
     differences = [t["turn_latency_ms"] - reference[key] for key, t in numbered(turns) if key in reference]
     if not differences or (turns and baseline and turns[0]["llm"] == baseline[0]["llm"]):
         return None, None
-    low, high = interval_of_median(differences)
-    return round(float(np.median(differences)), 2), [round(low, 2), round(high, 2)]
+    interval = interval_of_median(differences)
+    return round(float(np.median(differences)), 2), [round(bound, 2) for bound in interval] if interval else None
 
 
 def numbered(turns: Iterable[Mapping[str, Any]]) -> list[tuple[tuple[str, str, int], Mapping[str, Any]]]:

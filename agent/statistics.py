@@ -25,8 +25,13 @@ def percentiles(values: Sequence[float | None]) -> dict[str, float | int | None]
     return {"p50": p50, "p95": p95, "p99": p99, "n": len(known)}
 
 
-def interval_of_median(values: Sequence[float], level: float = 0.95) -> tuple[float, float]:
-    """The percentile bootstrap of the median (Efron 1979, 2,000 resamples, fixed seed) of, say, paired differences."""
+def interval_of_median(values: Sequence[float], level: float = 0.95) -> tuple[float, float] | None:
+    """The percentile bootstrap of the median (Efron 1979, 2,000 resamples, fixed seed) of, say, paired differences.
+
+    None for a single one, which tells nothing of how much the next would differ.
+    """
+    if len(values) < 2:
+        return None
     drawn = np.random.default_rng(0).choice(np.asarray(values, float), (_RESAMPLES, len(values)))
     return _bounds(median(drawn), level)
 

@@ -28,6 +28,7 @@ from agent.commands.shared import (
     print_lines,
     print_summary,
     read_config,
+    recordings_named,
     run_measurement,
     stderr,
     stdout,
@@ -127,7 +128,7 @@ def compare(
     lanes: Lanes = None,
     repeat: Repeat = 1,
     baseline: Annotated[
-        Path | None, typer.Option(help="A trace to compare with; its LLMs and modes are the default.")
+        Path | None, typer.Option(help="A trace to compare with; its recordings, LLMs and modes are the default.")
     ] = None,
     fail_if: Annotated[
         list[str] | None, typer.Option(help="Exit 1 if worse than the baseline: 'p95>+10%'; may be given again.")
@@ -148,7 +149,13 @@ def compare(
     if not llm:
         raise InputError("compare needs an LLM: give --llm once for each, or --baseline with a trace")
     modes = [turn_mode(name) for name in mode or dict.fromkeys(name for _, name in cells) or [settings.agent.mode]]
-    recordings = chosen_recordings(wavs, max_minutes) if wavs else shipped("question_short", "question_long")
+    if wavs:
+        recordings = chosen_recordings(wavs, max_minutes)
+    elif recorded:
+        names = list(dict.fromkeys(turn["recording"] for turn in recorded.turns))
+        recordings = recordings_named(names, None, "give the files of all of them")
+    else:
+        recordings = shipped("question_short", "question_long")
     console = stderr()
     measured = run_measurement(
         Measurement(settings, recordings, llm, modes, "Comparison", lanes, repeat, out, trace), console

@@ -84,6 +84,8 @@ def _print(incumbent: str, candidate: str, pairs: "list[Pair]", totals: dict[str
 
 
 def _difference(found: dict[str, Any]) -> str:
+    if found["ci95"] is None:
+        return f"{found['delta']:+,.0f} (too few to tell)"
     low, high = found["ci95"]
     return "no difference seen" if low <= 0 <= high else f"{found['delta']:+,.0f} ({low:+,.0f} to {high:+,.0f})"
 

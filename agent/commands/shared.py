@@ -136,6 +136,20 @@ def chosen_recordings(wavs: list[Path] | None, max_minutes: float) -> "list[Reco
     return load(wavs, max_minutes) if wavs else shipped()
 
 
+def recordings_named(names: "Sequence[str]", paths: list[Path] | None, how: str) -> "list[Recording]":
+    """The recordings of a trace, among the files given or else the shipped ones. Raises InputError that ends in `how`
+    a missing one can be given.
+    """
+    from agent.recordings import load, shipped
+
+    known = {recording.name: recording for recording in (load(paths) if paths else shipped())}
+    missing = [name for name in names if name not in known]
+    if missing:
+        among = "those given" if paths else "the shipped ones"
+        raise InputError(f"recording {missing[0]!r} of the trace is not among {among}: {how}")
+    return [known[name] for name in names]
+
+
 def have_models(config: "Config", llms: "Sequence[str]") -> None:
     """Download the speech models that are not here. Raises InputError, DownloadError.
 

@@ -13,6 +13,7 @@ from agent.commands.shared import (
     Repeat,
     have_models,
     read_config,
+    recordings_named,
     run,
     stderr,
     stdout,
@@ -22,7 +23,6 @@ from pipelines.errors import InputError
 
 if TYPE_CHECKING:
     from agent.config import Config
-    from agent.recordings import Recording
     from agent.whatif.points import Base, Point, Prediction
     from agent.whatif.verify import Verified
     from pipelines.llm.catalogue import Catalogue
@@ -127,22 +127,9 @@ def _verify(
 ) -> "list[Verified]":
     from agent.whatif.verify import verify
 
-    found = _found(base, paths)
+    found = recordings_named(base.recordings, paths, "give it by --recordings")
     have_models(settings, [])
     return run(verify(predictions, found, settings, lanes=lanes, repeat=repeat, console=stderr()))
-
-
-def _found(base: "Base", paths: list[Path] | None) -> "list[Recording]":
-    """The recordings of the trace, among those given or the shipped ones."""
-    from agent.recordings import load, shipped
-
-    known = {recording.name: recording for recording in (load(paths) if paths else shipped())}
-    missing = [name for name in base.recordings if name not in known]
-    if missing:
-        raise InputError(
-            f"recording {missing[0]!r} of the trace is not among the shipped ones: give it by --recordings"
-        )
-    return [known[name] for name in base.recordings]
 
 
 def _print_json(documents: list[dict[str, object]], verified: "list[Verified]") -> None:

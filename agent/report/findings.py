@@ -163,11 +163,14 @@ def _named(row: Row) -> str:
 
 
 def _largest_share(row: Row) -> str | None:
-    """`endpointing, 230 ms`, or None for a row without shares."""
+    """`endpointing, 230 of the mean turn's 300 ms`, or None for a row without shares: they are means, whatever is said
+    of the median.
+    """
     shares: Mapping[str, float] = row.get("shares_ms") or {}
     if not any(shares.values()):
         return None
     key = max(shares, key=lambda name: shares[name])
     name = stage(key).name
     # An abbreviation keeps its capitals in mid-sentence.
-    return f"{name if name[:2].isupper() else name.lower()}, {milliseconds(shares[key])} ms"
+    name = name if name[:2].isupper() else name.lower()
+    return f"{name}, {milliseconds(shares[key])} of the mean turn's {milliseconds(sum(shares.values()))} ms"

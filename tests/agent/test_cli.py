@@ -107,6 +107,20 @@ def test_offline_refuses_to_download_with_one_line(
     assert argv == ["demo"] or err.count("\n") == 1  # the demo says first what it will do
 
 
+def test_compare_replays_the_recordings_of_its_baseline(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Those and no others: one that is not shipped has to be given."""
+    turn = {"type": "turn", "recording": "mine", "llm": "sim/1:100", "mode": "streaming"}
+    trace = tmp_path / "trace.jsonl"
+    trace.write_text("\n".join(json.dumps(line) for line in ({"type": "session", "version": 1}, turn)) + "\n")
+    code, out, err = quickturn(monkeypatch, capsys, "compare", "--baseline", trace)
+    assert (code, out) == (2, "")
+    assert err == (
+        "quickturn: recording 'mine' of the trace is not among the shipped ones: give the files of all of them\n"
+    )
+
+
 def test_an_unknown_configuration_key_is_named_by_its_full_path(
     tmp_path: Path, wav: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

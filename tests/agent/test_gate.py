@@ -44,6 +44,13 @@ def test_one_slow_turn_of_a_few_is_not_yet_worse() -> None:
     assert verdict("mean>+10%", slow, BASE[:6]) is Verdict.UNDECIDED
 
 
+def test_a_handful_of_pairs_decides_nothing() -> None:
+    judged = judge(parse_limit("p50>+10%"), turns([2 * BASE[0]]), turns(BASE[:1]), "sim/x", "streaming")
+    assert judged.verdict is Verdict.UNDECIDED
+    assert judged.line().endswith("+100.0% (1 pair, too few to tell); --repeat with more would tell")
+    assert (judged.document()["pairs"], judged.document()["ci95"]) == (1, None)
+
+
 def test_a_stage_has_a_limit_of_its_own() -> None:
     assert verdict("llm_ttft.p50>+20ms", BASE, ttft_ms=150.0) is Verdict.BROKEN
     assert verdict("llm_ttft.p50>+80ms", BASE, ttft_ms=150.0) is Verdict.KEPT

@@ -330,11 +330,11 @@ def test_the_headline_names_the_two_ends_of_the_grid_and_what_is_left_to_wait_fo
     fast = {"llm": "groq/fast", "mode": "speculative", "p50_ms": 287.2, "shares_ms": {"endpoint": 230, "llm_ttft": 12}}
     assert headline([slow, fast]) == (
         "The median turn falls from 5,120 ms (sequential, simulated sim/slow) to 287 ms (speculative, groq/fast); "
-        "the longest wait left is endpointing, 230 ms."
+        "the longest wait left is endpointing, 230 of the mean turn's 242 ms."
     )
     assert headline([slow]) == (
         "The median turn takes 5,120 ms (sequential, simulated sim/slow); "
-        "the longest wait is LLM first token, 4,000 ms."
+        "the longest wait is LLM first token, 4,000 of the mean turn's 4,220 ms."
     )
     assert headline([]) == "No turn completed, so there is no latency to report."
 

@@ -171,6 +171,11 @@ def test_the_baseline_has_no_difference_to_itself() -> None:
     assert (baseline["delta_ms"], baseline["ci95_ms"]) == (None, None)
 
 
+def test_a_single_pair_tells_a_difference_but_not_how_sure_it_is() -> None:
+    _, row = rows([*run_of(FAST, [300]), *run_of(SLOW, [350])], FAST)
+    assert (row["delta_ms"], row["ci95_ms"]) == (50, None)
+
+
 def test_no_difference_is_an_interval_that_holds_0() -> None:
     latencies = [300.0, 280, 320, 310, 290, 305, 295]
     _, row = rows(
