@@ -14,7 +14,7 @@ from pipelines.events import SAMPLE_RATE_HZ, Pcm
 logger = logging.getLogger(__name__)
 
 _BLOCK_VALUES = 1 << 14  # decoded at a time, over all channels; what a damaged file loses before its damage
-_FORMATS = "right would be a WAV, FLAC, OGG or MP3 file"
+_FORMATS = "expected a WAV, FLAC, OGG or MP3 file"
 _MAGIC = (b"RIFF", b"RIFX", b"RF64", b"fLaC", b"OggS", b"ID3")
 
 
@@ -43,7 +43,7 @@ def read_audio(path: Path, max_minutes: float = 30.0) -> Pcm:
         pcm: Pcm = np.concatenate(list(_decode(path, file, max_minutes)))
         missing_s = 0 if unknown else file.frames / file.samplerate - len(pcm) / SAMPLE_RATE_HZ
     if not len(pcm):
-        raise InputError(f"{path}: holds no audio (0 samples); right would be a file with speech in it")
+        raise InputError(f"{path}: holds no audio (0 samples); expected a file with speech in it")
     if cut_short or missing_s > 0.01:
         logger.warning("%s is cut short; using the %.1f s that are there", path, len(pcm) / SAMPLE_RATE_HZ)
     return pcm
@@ -62,7 +62,7 @@ def _decode(path: Path, file: _Stream, max_minutes: float) -> Iterator[Pcm]:
         finite = np.isfinite(block).all(axis=1)
         if not finite.all():
             at_s = (done + int(np.argmin(finite))) / file.samplerate
-            raise InputError(f"{path}: the sample at {at_s:.3f} s is infinite or not a number; right would be -1 to 1")
+            raise InputError(f"{path}: the sample at {at_s:.3f} s is infinite or not a number; expected -1 to 1")
         done += len(block)
         _refuse_long(path, done / file.samplerate, max_minutes)
         resampled = resampler.resample_chunk(block.mean(axis=1), last=not len(block))
@@ -75,7 +75,7 @@ def _refuse_long(path: Path, seconds: float, max_minutes: float) -> None:
     if seconds > max_minutes * 60:
         raise InputError(
             f"{path}: is {seconds / 60:.1f} minutes long and replay runs in real time; "
-            f"right would be at most {max_minutes:g}: cut it, or raise --max-minutes"
+            f"expected at most {max_minutes:g}: cut it, or raise --max-minutes"
         )
 
 
@@ -83,7 +83,7 @@ def _is_cut_short(path: Path) -> bool:
     """Whether a WAV file is shorter than its header says. Raises InputError for what cannot be an audio file."""
     try:
         if path.is_dir():
-            raise InputError(f"{path}: is a directory; right would be the audio files in it")
+            raise InputError(f"{path}: is a directory; expected the audio files in it")
         if path.exists() and not path.is_file():
             raise InputError(f"{path}: is not a regular file; {_FORMATS}")
         size = path.stat().st_size

@@ -88,7 +88,7 @@ def load_config(path: Path | None = None, overrides: Mapping[str, Mapping[str, o
     """The shipped defaults, overlaid by the file at `path` and then by `overrides` (section -> key -> value; a None
     is not set).
 
-    Raises ConfigError with the key's full path, the value, and what would be right.
+    Raises ConfigError with the key's full path, the value, and what is expected.
     """
     merged = _read(shipped("configs") / "default.toml")
     layers: list[tuple[str, Mapping[str, Any]]] = [(str(path), _read(path))] if path else []
@@ -139,7 +139,7 @@ def _refuse_out_of_range(config: Config) -> None:
             below = next((limit for unit, limit in _BELOW.items() if key.endswith(unit)), None)
             if below is not None and value is not None and not 0 < value < below:
                 right = "above 0" if math.isinf(below) else f"between 0 and {below:g}"
-                raise ConfigError(f"{section.name}.{key} {value!r} cannot be used: right would be a number {right}")
+                raise ConfigError(f"{section.name}.{key} {value!r} cannot be used: expected a number {right}")
 
 
 def _closest_first(wanted: str, known: Any) -> str:

@@ -23,7 +23,7 @@ _FEWEST = 5  # of fewer pairs, resampling them says nothing of others
 _WRITTEN = re.compile(
     r"(?:(?P<stage>[a-z_]+)\.)?(?P<statistic>p50|p95|p99|mean)\s*>\s*(?P<sign>\+?)(?P<number>\d+(?:\.\d+)?)\s*(?P<unit>%|ms)"
 )
-_RIGHT = "right would be 'p95>+10%', 'p50>+30ms', 'p95>600ms' or, of a stage's part of the wait, 'llm_ttft.p50>+20ms'"
+_RIGHT = "expected 'p95>+10%', 'p50>+30ms', 'p95>600ms' or, of a stage's part of the wait, 'llm_ttft.p50>+20ms'"
 
 Turn = Mapping[str, Any]
 
@@ -102,7 +102,7 @@ class Judged:
 
 
 def parse_limit(text: str) -> Limit:
-    """Read `p95>+10%`. Raises InputError that says what would be right."""
+    """Read `p95>+10%`. Raises InputError that says what is expected."""
     match = _WRITTEN.fullmatch(text.strip())
     if match is None or (match["unit"] == "%" and not match["sign"]):
         raise InputError(f"--fail-if {text!r} is no limit: {_RIGHT}")

@@ -42,7 +42,7 @@ def load_tools(path: Path) -> tuple[Tool, ...]:
     The file is run, as any Python file that is imported. Raises InputError.
     """
     if not path.is_file():
-        raise InputError(f"agent.tools_file {str(path)!r} does not exist; right would be a Python file that sets TOOLS")
+        raise InputError(f"agent.tools_file {str(path)!r} does not exist; expected a Python file that sets TOOLS")
     try:
         named = runpy.run_path(str(path)).get("TOOLS")
     except InputError:
@@ -50,5 +50,5 @@ def load_tools(path: Path) -> tuple[Tool, ...]:
     except Exception as error:  # it is the user's own code
         raise InputError(f"agent.tools_file {path} cannot be run: {error!r}") from error
     if not isinstance(named, list | tuple) or not all(isinstance(one, Tool) or callable(one) for one in named):
-        raise InputError(f"agent.tools_file {path}: TOOLS is {named!r}; right would be a list of functions")
+        raise InputError(f"agent.tools_file {path}: TOOLS is {named!r}; expected a list of functions")
     return tuple(one if isinstance(one, Tool) else tool(one) for one in named)

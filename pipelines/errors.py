@@ -8,7 +8,7 @@
     │   └── DownloadError     the model hub and the package index
     └── StageError            our fault: a speech stage failed on input it should have taken
 
-Every message is one line: what was wrong, which value, what would be right. It knows nothing of exit codes'
+Every message is one line: what was wrong, which value, what is expected. It knows nothing of exit codes'
 rendering; `agent.cli` does that.
 """
 

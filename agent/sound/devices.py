@@ -42,7 +42,7 @@ def portaudio() -> "sounddevice":
     try:
         import sounddevice
     except OSError:
-        raise InputError(f"PortAudio is not installed; right would be: {_fix(_NO_PORTAUDIO)}") from None
+        raise InputError(f"PortAudio is not installed; to install it: {_fix(_NO_PORTAUDIO)}") from None
     return sounddevice
 
 

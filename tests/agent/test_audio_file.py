@@ -159,7 +159,7 @@ def write_cut(name_format: str, keep: float) -> Callable[[Path], None]:
 
 BAD_FILES: dict[str, tuple[str, Callable[[Path], object], str]] = {
     "missing": ("a.wav", lambda path: None, "does not exist"),
-    "directory": ("a.wav", Path.mkdir, "is a directory; right would be the audio files in it"),
+    "directory": ("a.wav", Path.mkdir, "is a directory; expected the audio files in it"),
     "pipe": ("a.wav", os.mkfifo, "is not a regular file"),
     "empty": ("a.wav", Path.touch, "is empty (0 bytes)"),
     "text": ("a.wav", lambda path: path.write_text("Dear diary,\n" * 99), "does not begin like an audio file"),
@@ -176,14 +176,14 @@ BAD_FILES: dict[str, tuple[str, Callable[[Path], object], str]] = {
 
 
 @pytest.mark.parametrize("case", BAD_FILES)
-def test_a_bad_file_gets_one_line_that_names_it_and_says_what_would_be_right(tmp_path: Path, case: str) -> None:
+def test_a_bad_file_gets_one_line_that_names_it_and_says_what_is_expected(tmp_path: Path, case: str) -> None:
     name, make, message = BAD_FILES[case]
     make(tmp_path / name)
     with pytest.raises(InputError) as caught:
         read_audio(tmp_path / name)
     text = str(caught.value)
     assert text.startswith(f"{tmp_path / name}: {message}")
-    assert "right would be" in text
+    assert "expected" in text
     assert "\n" not in text
 
 

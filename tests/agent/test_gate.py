@@ -68,8 +68,8 @@ def test_a_line_says_what_was_found_and_how_sure_that_is() -> None:
 
 
 @pytest.mark.parametrize("text", ["p95", "p95>10%", "p90>+10%", "p95<+10%", "p95>+10", "llm_ttft>+5ms", "", "p95>-5ms"])
-def test_a_limit_that_cannot_be_read_is_refused_with_what_would_be_right(text: str) -> None:
-    with pytest.raises(InputError, match=r"right would be 'p95>\+10%'"):
+def test_a_limit_that_cannot_be_read_is_refused_with_what_is_expected(text: str) -> None:
+    with pytest.raises(InputError, match=r"expected 'p95>\+10%'"):
         parse_limit(text)
 
 

@@ -195,7 +195,7 @@ def test_without_portaudio_the_fix_is_named(monkeypatch: pytest.MonkeyPatch) -> 
         return real(name, *arguments)
 
     monkeypatch.setattr(builtins, "__import__", no_portaudio)
-    with pytest.raises(InputError, match="PortAudio is not installed; right would be: "):
+    with pytest.raises(InputError, match="PortAudio is not installed; to install it: "):
         devices.find("input", "")
 
 

@@ -51,8 +51,8 @@ def test_how_things_stand_with_a_standby_is_one_line(state: FailoverState, says:
     ("toml", "says"),
     [
         ('hedge = "never"', "failover.hedge 'never' is not one of: 'off', 'p95' or 'fixed'"),
-        ("hedge_ms = 0", "failover.hedge_ms 0.0 cannot be used: right would be a number above 0"),
-        ("breaker_failures = 0", "failover.breaker_failures 0 cannot be used: right would be a number above 0"),
+        ("hedge_ms = 0", "failover.hedge_ms 0.0 cannot be used: expected a number above 0"),
+        ("breaker_failures = 0", "failover.breaker_failures 0 cannot be used: expected a number above 0"),
         ("refresh_ms = 3", "failover.refresh_ms is not one of: refresh_s"),
     ],
 )

@@ -42,8 +42,8 @@ def test_functions_and_tools_of_the_file_are_offered(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("x = 1", "TOOLS is None; right would be a list of functions"),
-        ("TOOLS = [3]", r"TOOLS is \[3\]; right would be a list of functions"),
+        ("x = 1", "TOOLS is None; expected a list of functions"),
+        ("TOOLS = [3]", r"TOOLS is \[3\]; expected a list of functions"),
         ("import nowhere_to_be_found", "cannot be run: ModuleNotFoundError"),
         ("def f(x: int): return x\nTOOLS = [f]", "tool f has no docstring"),
     ],
