@@ -12,6 +12,7 @@ import numpy as np
 from pipelines.errors import StageError
 from pipelines.events import SAMPLE_RATE_HZ, AudioFrame, Heard, Pcm, SpeechStarted, SpeechStopped, Word
 from pipelines.stt.agreement import agreed, join
+from pipelines.stt.fading import FadingVoice
 from pipelines.stt.mel import Frames
 from pipelines.stt.stretch import Stretch
 
@@ -25,13 +26,13 @@ _FADING_SAMPLES = 32 * _SAMPLES_PER_MS
 class StreamingSettings:
     """How growing speech is decoded.
 
-    A partial needs `interval_ms` of new audio and begins after `first_ms` of speech. The decoder hears `margin_ms`
-    after a stop, about what there is when the stop is noticed. Of a pause it hears `pause_ms`. Speech over `longest_s`
-    is cut. Under `min_voiced_ms` of voice nobody spoke: the shortest of 53 words took 384 ms, and what laughter and
-    knocks leave is mostly shorter.
+    After `first_ms` of speech a partial begins where the voice fades, or with `interval_ms` of new audio. The decoder
+    hears `margin_ms` after a stop, about what there is when the stop is noticed. Of a pause it hears `pause_ms`. Speech
+    over `longest_s` is cut. Under `min_voiced_ms` of voice nobody spoke: the shortest of 53 words took 384 ms, and what
+    laughter and knocks leave is mostly shorter.
     """
 
-    interval_ms: int = 100
+    interval_ms: int = 300
     first_ms: int = 200
     margin_ms: int = 30
     pause_ms: int = 60
@@ -79,6 +80,8 @@ class SpokenTurn:
         self._margin = settings.margin_ms * _SAMPLES_PER_MS
         self._longest = round(settings.longest_s * SAMPLE_RATE_HZ)
         self._audio = bytearray()
+        self._voice = FadingVoice()
+        self._faded_samples = 0
         self._base_samples: int | None = None
         self._segments: list[Segment] = []
 
@@ -108,6 +111,8 @@ class SpokenTurn:
         if frame.start_samples != self._end_samples():
             raise StageError(f"audio frame starts at sample {frame.start_samples}, expected {self._end_samples()}")
         self._audio += frame.pcm.tobytes()
+        if self._voice.fades(frame.pcm):
+            self._faded_samples = frame.end_samples
 
     def _start(self, at: int) -> None:
         last = self._segments[-1] if self._segments else None
@@ -137,7 +142,8 @@ class SpokenTurn:
         segment, end = self._segments[-1], self._end_samples()
         heard_enough = end - segment.onset_samples >= self._settings.first_ms * _SAMPLES_PER_MS
         is_news = end - segment.covered_samples >= self._settings.interval_ms * _SAMPLES_PER_MS
-        return self._job(segment, end) if heard_enough and is_news else None
+        has_faded = segment.covered_samples < self._faded_samples
+        return self._job(segment, end) if heard_enough and (is_news or has_faded) else None
 
     def is_stale(self, job: DecodeJob) -> bool:
         """The speech has stopped, and `job` does not reach far enough to stand for the final decode."""

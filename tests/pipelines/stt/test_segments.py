@@ -56,6 +56,17 @@ def test_a_partial_needs_new_audio() -> None:
     assert turn.next_job() is not None
 
 
+def test_a_partial_begins_where_the_voice_fades() -> None:
+    turn = turn_that_heard(SpeechStarted(0), 300)
+    understood(turn, "what time")
+    turn.hear(AudioFrame(np.full(40 * MS, 8_000, np.int16), 300 * MS))
+    assert turn.next_job() is None
+    turn.hear(AudioFrame(np.zeros(20 * MS, np.int16), 340 * MS))
+    assert understood(turn, "what time is it").end_samples == 360 * MS
+    turn.hear(AudioFrame(np.zeros(20 * MS, np.int16), 360 * MS))
+    assert turn.next_job() is None
+
+
 def test_words_are_stable_once_two_partials_agree() -> None:
     turn = turn_that_heard(SpeechStarted(0), 300)
     understood(turn, "what dime")
