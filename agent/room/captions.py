@@ -112,7 +112,8 @@ class Captions:
         if turn is not None and turn.transcripts:
             self._begin(turn)
             self._understand("".join(understood(turn)), final=turn.ended is not None)
-            self._say(turn, answer(turn, now_s)[0], last=False)
+            if state(turn) != "paused":  # time goes by, and nothing more of it is heard
+                self._say(turn, answer(turn, now_s)[0], last=False)
 
     def _begin(self, of: object) -> None:
         if of is not self._turn:
