@@ -61,6 +61,11 @@ def milliseconds(value: float | None) -> str:
     return f"{value:.1f}" if abs(value) < 9.95 else f"{value:,.0f}"
 
 
+def moment(ms: float) -> str:
+    """A point in time in whole milliseconds: `2,046`, and with a minus sign what was before the end of speech."""
+    return f"{ms:z,.0f}".replace("-", "\N{MINUS SIGN}")
+
+
 def headline(rows: Sequence[Row]) -> str:
     """The one finding of a grid as a sentence: from its slowest to its fastest cell, and what is left to wait for."""
     ranked = measured(rows)

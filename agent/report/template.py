@@ -57,6 +57,7 @@ def _environment() -> Environment:
     )
     environment.filters |= {
         "ms": findings.milliseconds,
+        "at": findings.moment,
         "usd": _usd,
         "stage": stages.stage,
         "llm_label": stages.llm_label,

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from agent.report.findings import milliseconds
+from agent.report.findings import milliseconds, moment
 from agent.report.stages import CONTEXT, stage
 
 Span = Mapping[str, Any]
@@ -131,7 +131,7 @@ def _ticks(axis: Axis) -> tuple[tuple[float, str, bool], ...]:
     magnitude = 10 ** (len(str(int(rough))) - 1)
     step = next(factor * magnitude for factor in (1, 2, 5, 10) if factor * magnitude >= rough)
     numbers = range(math.ceil(axis.start_ms / step), math.floor(axis.end_ms / step) + 1)
-    return tuple((axis.percent(step * number), f"{step * number:,}", number % 2 == 0) for number in numbers)
+    return tuple((axis.percent(step * number), moment(step * number), number % 2 == 0) for number in numbers)
 
 
 def _group(spans: Sequence[Span]) -> list[list[Span]]:
@@ -214,7 +214,8 @@ def _bar(span: Span, kind: Kind, axis: Axis) -> Bar | None:
     if end < axis.start_ms or start > axis.end_ms:
         return None
     left, right = axis.percent(start), axis.percent(end)
-    tip = f"{span.get('label') or span.get('stage')}: {milliseconds(end - start)} ms, from {start:,.0f} to {end:,.0f}"
+    name = span.get("label") or span.get("stage")
+    tip = f"{name}: {milliseconds(end - start)} ms, from {moment(start)} to {moment(end)}"
     return Bar(kind, left, round(right - left, 2), start < axis.start_ms, end > axis.end_ms, tip)
 
 

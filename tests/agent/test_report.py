@@ -339,6 +339,10 @@ def test_the_headline_names_the_two_ends_of_the_grid_and_what_is_left_to_wait_fo
     assert headline([]) == "No turn completed, so there is no latency to report."
 
 
+def test_a_moment_is_written_in_whole_milliseconds_and_with_a_minus_sign() -> None:
+    assert [findings.moment(ms) for ms in (-1159.6, -0.2, 44.4, 2046)] == ["\N{MINUS SIGN}1,160", "0", "44", "2,046"]
+
+
 def test_a_duration_is_written_with_the_digits_that_people_read() -> None:
     durations = (None, -0.004, 0.0, 7.25, 9.96, 312.4, 5120.4)
     written = ["\N{EN DASH}", "0", "0", "7.2", "10", "312", "5,120"]
