@@ -27,7 +27,7 @@ WHAT_IS_REAL = (
 
 
 def measurement(config: Config, out: Path, lanes: int | None) -> Measurement:
-    """The grid: three modes, four LLM speeds, the first short questions in voices that nothing was tuned on. No tools."""
+    """The grid: three modes, four LLM speeds, the first questions in voices that nothing was tuned on. No tools."""
     questions = [recording for recording in shipped("question_short") if recording.held_out][:QUESTIONS]
     config = replace(config, agent=replace(config.agent, tools=False))
     return Measurement(config, questions, LLMS, tuple(Mode), title="Quickturn demo", lanes=lanes, out=out)
