@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from pathlib import Path
 from threading import Thread
 
@@ -50,17 +51,20 @@ def main() -> None:
                 answered = sum(line.startswith("agent") for line in lines)
                 card.room.play(wavs[asked % len(wavs)]).wait()
                 asked += 1
-                memory_mb.append(resident_mb(talk.pid))
+                if resident := resident_mb(talk.pid):  # 0 once it has ended
+                    memory_mb.append(resident)
                 deadline = time.monotonic() + 25
                 while sum(line.startswith("agent") for line in lines) == answered and time.monotonic() < deadline:
                     if talk.poll() is not None:
                         break
                     time.sleep(0.2)
                 time.sleep(0.5)
-        turns = [t for t in read_trace(trace).turns if t["outcome"] == "completed" and t["turn_latency_ms"]]
+        traced = read_trace(trace).turns
+    turns = [t for t in traced if t["outcome"] == "completed" and t["turn_latency_ms"]]
     sixth = max(1, len(turns) // 6)
     latency = [t["turn_latency_ms"] for t in turns]
-    print(f"{asked} questions asked, {len(turns)} completed turns in {minutes:g} minutes")
+    outcomes = ", ".join(f"{n} {outcome}" for outcome, n in Counter(t["outcome"] for t in traced).items())
+    print(f"{asked} questions asked in {minutes:g} minutes; turns: {outcomes}")
     first, last = statistics.median(latency[:sixth]), statistics.median(latency[-sixth:])
     print(f"turn latency p50: all {statistics.median(latency):.0f} ms, first sixth {first:.0f}, last sixth {last:.0f}")
     part = max(1, len(memory_mb) // 6)
