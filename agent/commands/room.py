@@ -6,8 +6,8 @@ import typer
 
 from agent.commands.shared import (
     ConfigFile,
-    Llms,
     ModeName,
+    OfferedLlms,
     Offline,
     Stt,
     Trace,
@@ -53,7 +53,7 @@ def worker(
     api_key: ApiKey = None,
     api_secret: ApiSecret = None,
     agent_name: AgentName = "",
-    llm: Llms = None,
+    llm: OfferedLlms = None,
     mode: ModeName = None,
     stt: Stt = None,
     tts: Tts = None,
@@ -104,7 +104,7 @@ def join(
         str | None,
         typer.Option(envvar="LIVEKIT_TOKEN", help="Enter with this token, made for --room, instead of a key."),
     ] = None,
-    llm: Llms = None,
+    llm: OfferedLlms = None,
     mode: ModeName = None,
     stt: Stt = None,
     tts: Tts = None,

@@ -34,6 +34,10 @@ def _go_offline(wanted: bool) -> bool:
 Wavs = Annotated[list[Path] | None, typer.Argument(help="WAV, FLAC, OGG or MP3 files; none: the shipped recordings.")]
 Llm = Annotated[str | None, typer.Option(help="PROVIDER/MODEL, or sim/PROFILE, or sim/TTFT_MS:TOK_PER_S.")]
 Llms = Annotated[list[str] | None, typer.Option("--llm", help="Give it once for each LLM; the first is the baseline.")]
+OfferedLlms = Annotated[
+    list[str] | None,
+    typer.Option("--llm", help="Give it once for each LLM: the first answers, the others can be switched to."),
+]
 ModeName = Annotated[str | None, typer.Option(help="sequential, streaming or speculative.")]
 Standby = Annotated[str | None, typer.Option(help="The LLM that takes over where --llm fails or is late.")]
 Hedge = Annotated[str | None, typer.Option(help="When the standby is asked too: p95, off, or milliseconds.")]

@@ -8,8 +8,8 @@ import typer
 from agent.commands.shared import (
     ConfigFile,
     Hedge,
-    Llms,
     ModeName,
+    OfferedLlms,
     Offline,
     Standby,
     Stt,
@@ -23,7 +23,7 @@ from agent.commands.shared import (
 
 
 def talk(
-    llm: Llms = None,
+    llm: OfferedLlms = None,
     mode: ModeName = None,
     standby: Standby = None,
     hedge: Hedge = None,

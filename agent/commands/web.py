@@ -7,8 +7,8 @@ import typer
 
 from agent.commands.shared import (
     ConfigFile,
-    Llms,
     ModeName,
+    OfferedLlms,
     Offline,
     Stt,
     Trace,
@@ -22,7 +22,7 @@ from agent.commands.shared import (
 
 
 def web(
-    llm: Llms = None,
+    llm: OfferedLlms = None,
     mode: ModeName = None,
     stt: Stt = None,
     tts: Tts = None,

@@ -23,7 +23,7 @@ class SoundSettings:
     """Devices by name, empty for the default ones, and what is done to the captured audio.
 
     Noise is left in: recognisers are trained with it, and what WebRTC's suppression does to the end of a sentence makes
-    one question in twenty look unfinished, so that the agent waits 750 ms instead of 190.
+    some questions look unfinished, so that the agent waits longer.
     """
 
     input: str = ""
