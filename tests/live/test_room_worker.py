@@ -22,9 +22,11 @@ import pytest
 from agent.recordings import shipped
 from agent.room.fleet import Beat
 from agent.room.fleet_room import fleet_room
+from pipelines.stt.wer import word_error_rate
 from tests.live.caller import Caller, joined
 from tests.live.livekit_server import LiveKitServer, livekit_server
 from tests.live.room_agent import Agent, quickturn_room
+from tests.live.transcribed import transcribed
 
 pytestmark = [pytest.mark.live, pytest.mark.timeout(180)]
 
@@ -220,7 +222,6 @@ def test_a_worker_that_is_told_to_stop_finishes_the_answer_and_hands_the_room_ov
             await caller.until_heard(0, 20)
             one, other = serving(started, "den")
             before = caller.agent
-            whole_s = 6.0  # of the greeting, and a little less
             await asyncio.sleep(1)
             told_s = time.monotonic()
             one.process.send_signal(signal.SIGTERM)
@@ -229,7 +230,9 @@ def test_a_worker_that_is_told_to_stop_finishes_the_answer_and_hands_the_room_ov
             await caller.until(lambda: caller.agent not in ("", before), 10, "the other worker's agent")
             heard = caller.heard(before).sounds(pause_ms=1_500)
             assert len(heard) == 1
-            assert heard[0].end_s - heard[0].start_s > whole_s
+            words = await asyncio.to_thread(transcribed, caller.heard(before).pcm)
+            assert words.endswith(LONG[-20:])
+            assert word_error_rate(LONG, words) <= 0.1
             left_s = next(h.at_s for h in caller.happenings if (h.identity, h.what) == (before, "left"))
             came_s = next(h.at_s for h in caller.happenings if (h.identity, h.what) == (caller.agent, "joined"))
             assert left_s > heard[0].end_s
