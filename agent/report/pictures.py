@@ -127,7 +127,8 @@ def distribution(turns: Sequence[findings.Turn]) -> alt.FacetChart:
 
 def _work(turn: findings.Turn) -> list[dict[str, Any]]:
     """The turn's spans as bars; the critical path is laid over the spans that it runs along."""
-    spans = sorted(turn.get("spans") or (), key=lambda span: float(span["start_ms"]))
+    # To a tenth: what follows at once is not to come first by its rounding.
+    spans = sorted(turn.get("spans") or (), key=lambda span: round(float(span["start_ms"]), 1))
     context = {stage.key for stage in stages.CONTEXT}
     bars = []
     for span in spans:
