@@ -61,7 +61,7 @@ async def _mirrored(
 def _print(incumbent: str, candidate: str, pairs: "list[Pair]", totals: dict[str, Any], page: Path | None) -> None:
     from rich.table import Table
 
-    shown = Table(title=f"{len(pairs)} prompts, ms (median)", title_justify="left")
+    shown = Table(title=f"{len(pairs)} prompt{'s' if len(pairs) != 1 else ''}, ms (median)", title_justify="left")
     shown.add_column("")
     for name in (_label(incumbent), _label(candidate), "difference (95 %)"):
         shown.add_column(name, justify="right")
