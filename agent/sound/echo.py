@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from livekit import rtc
 
 _BLOCKS_PER_S = 100
+_LONGEST_DELAY_MS = 500  # WebRTC refuses a longer one, which a card that has run dry may state for a moment
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +70,7 @@ class Cleaner:
         for plain, cancelled in zip(*(self._frames(captured, self._rate_hz) for _ in range(2)), strict=True):
             self._plain.process_stream(plain)
             if self._canceller is not None:
-                self._canceller.set_stream_delay_ms(round(delay_s * 1_000))
+                self._canceller.set_stream_delay_ms(min(round(delay_s * 1_000), _LONGEST_DELAY_MS))
                 self._canceller.process_stream(cancelled)
             frame = plain if self._canceller is None or self._path.is_absent else cancelled
             cleaned.append(np.frombuffer(bytes(frame.data), np.int16))

@@ -90,6 +90,12 @@ def test_audio_at_48_khz_comes_out_at_16_khz_without_a_gap() -> None:
     assert samples == 2 * RATE
 
 
+def test_a_longer_delay_than_webrtc_takes_is_no_error() -> None:
+    cleaner = Cleaner(SoundSettings(), RATE, RATE)
+    block = np.zeros(RATE // 50, np.int16)
+    assert len(cleaner.clean(block, block, 0.9)) == len(block)
+
+
 def test_a_block_that_is_no_whole_10_ms_is_refused() -> None:
     with pytest.raises(ValueError, match="no whole number of 10 ms blocks"):
         Cleaner(SoundSettings(), RATE, RATE).clean(np.zeros(150, np.int16), np.zeros(160, np.int16), 0.05)
