@@ -7,6 +7,7 @@ back. (Of 200 neural utterances: noticed 36 ms after the labelled end at the med
 are taken back in a second of speech instead of 0.22.)
 """
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import Enum, auto
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pipelines.audio import to_float
+from pipelines.audio import level_dbfs, to_float
 from pipelines.errors import StageError
 from pipelines.events import AudioFrame, Pcm, SpeechStarted, SpeechStopped
 
@@ -26,6 +27,11 @@ if TYPE_CHECKING:
 
 WINDOW_SAMPLES = 512
 _CONTEXT_SAMPLES = 64  # of the window before, which the network wants in front
+_SURELY_VOICED = 0.5
+_SILENCE_DBFS = -70.0
+_BACKGROUND_MEMORY = 20  # windows: 0.6 s
+_USER_MEMORY = 100  # windows: 3 s of speech ...
+_USER_WINDOWS = 10  # ... of which so much must have been heard
 SpeechProbability = Callable[[Pcm], float]
 """The probability that a window of 512 samples at 16 kHz holds speech."""
 
@@ -35,15 +41,26 @@ class VadSettings:
     """Thresholds on the speech probability, and how many windows of 32 ms must agree.
 
     The first window under `stop_probability` stops speech; until there are `stop_windows` in a row, a single voiced
-    one starts it again, and after that `start_windows`. `interrupt_windows` stands for `start_windows` while the agent
-    has the floor: to fall silent for nothing costs little then, and to talk on over somebody much.
+    one starts it again, and after that `start_windows`.
+
+    While the agent has the floor, to fall silent for nothing costs little, and to talk on over somebody much. So speech
+    starts when what the windows exceed an expected probability by adds up to `interrupt_evidence`; what they fall short
+    of it by is taken away, down to nothing. Expected is `near_probability` from the first window on that is at most
+    `near_user_db` below the user's own level so far, and before that `far_probability`: what an echo canceller leaves
+    over is quieter. It is `interrupt_probability` where the user's level is not known yet, and for what is near to it
+    but not `over_background_db` above the sounds between words.
     """
 
     start_probability: float = 0.5
     stop_probability: float = 0.35
     start_windows: int = 3
     stop_windows: int = 2
-    interrupt_windows: int = 2
+    interrupt_probability: float = 0.5
+    near_probability: float = 0.3
+    far_probability: float = 0.7
+    interrupt_evidence: float = 0.15
+    near_user_db: float = 20.0
+    over_background_db: float = 6.0
 
 
 class _State(Enum):
@@ -99,6 +116,56 @@ def _silero_session() -> "onnxruntime.InferenceSession":
     return onnxruntime.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
 
 
+class _Levels:
+    """How loud the user is, and the background, in dB of full scale."""
+
+    def __init__(self) -> None:
+        self._user_power = 0.0
+        self._user_windows = 0
+        self._background_db: float | None = None
+
+    def heard_user(self, level_db: float) -> None:
+        """A window in which surely nobody but the user speaks."""
+        self._user_windows += 1
+        self._user_power += (10 ** (level_db / 10) - self._user_power) / min(self._user_windows, _USER_MEMORY)
+
+    def heard_background(self, level_db: float) -> None:
+        """A window without a voice."""
+        level_db = max(level_db, _SILENCE_DBFS)
+        if self._background_db is None:
+            self._background_db = level_db
+        self._background_db += (level_db - self._background_db) / _BACKGROUND_MEMORY
+
+    def expected(self, loudest_db: float, settings: VadSettings) -> float:
+        """The probability that sounds of this level must exceed to be taken for somebody who interrupts."""
+        if self._user_windows < _USER_WINDOWS or self._background_db is None:
+            return settings.interrupt_probability
+        if loudest_db < 10 * math.log10(self._user_power) - settings.near_user_db:
+            return settings.far_probability
+        if loudest_db < self._background_db + settings.over_background_db:
+            return settings.interrupt_probability
+        return settings.near_probability
+
+
+class _Interruption:
+    """What speaks for a voice over the agent: the cumulative sum of Page 1954, "Continuous Inspection Schemes"."""
+
+    def __init__(self) -> None:
+        self.evidence = 0.0
+        self._loudest_db = -math.inf
+
+    def weigh(self, probability: float, level_db: float, levels: _Levels, settings: VadSettings) -> None:
+        """Take the next window."""
+        self._loudest_db = max(self._loudest_db, level_db)
+        self.evidence += probability - levels.expected(self._loudest_db, settings)
+        if self.evidence <= 0:
+            self.forget()
+
+    def forget(self) -> None:
+        """Begin anew."""
+        self.evidence, self._loudest_db = 0.0, -math.inf
+
+
 class VoiceActivity:
     """Turns a stream of frames, of any length, into `SpeechStarted` and `SpeechStopped` events."""
 
@@ -108,6 +175,8 @@ class VoiceActivity:
         self._probability = probability or silero()
         self._state = _State.QUIET
         self._windows_in_state = 0
+        self._levels = _Levels()
+        self._interruption = _Interruption()
         self._pending = np.zeros(0, np.int16)
         self._window_start: int | None = None
         self._edge = 0  # where the voice of STARTING began
@@ -133,16 +202,15 @@ class VoiceActivity:
         assert self._window_start is not None
         start, self._window_start = self._window_start, self._window_start + WINDOW_SAMPLES
         settings = self._settings
-        talking = self._state in (_State.SPEAKING, _State.STOPPING)
-        voiced = self._probability(window) >= (settings.stop_probability if talking else settings.start_probability)
-        before, self._state = self._state, _NEXT[self._state, voiced]
+        probability, level_db = self._probability(window), level_dbfs(window)
+        before, self._state = self._state, _NEXT[self._state, self._is_voiced(probability, level_db)]
         self._windows_in_state = self._windows_in_state + 1 if self._state is before else 1
+        self._note_level(probability, level_db)
         match self._state:
             case _State.STARTING:
                 if self._windows_in_state == 1:
                     self._edge = start
-                needed = settings.interrupt_windows if self.agent_has_floor else settings.start_windows
-                if self._windows_in_state >= needed:
+                if self._is_speech():
                     self._state = _State.SPEAKING
                     yield SpeechStarted(self._edge)
             case _State.SPEAKING if before is _State.STOPPING:
@@ -154,3 +222,26 @@ class VoiceActivity:
                     self._state = _State.QUIET
             case _:
                 pass
+
+    def _is_voiced(self, probability: float, level_db: float) -> bool:
+        settings = self._settings
+        if self._state in (_State.SPEAKING, _State.STOPPING):
+            self._interruption.forget()
+            return probability >= settings.stop_probability
+        if not self.agent_has_floor:
+            self._interruption.forget()
+            return probability >= settings.start_probability
+        self._interruption.weigh(probability, level_db, self._levels, settings)
+        return self._interruption.evidence > 0
+
+    def _note_level(self, probability: float, level_db: float) -> None:
+        if self._state is _State.QUIET:
+            self._levels.heard_background(level_db)
+        elif self._state is _State.SPEAKING and not self.agent_has_floor and probability >= _SURELY_VOICED:
+            self._levels.heard_user(level_db)
+
+    def _is_speech(self) -> bool:
+        """Whether what is STARTING has gone on for long enough."""
+        if self.agent_has_floor:
+            return self._interruption.evidence >= self._settings.interrupt_evidence
+        return self._windows_in_state >= self._settings.start_windows

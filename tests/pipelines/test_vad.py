@@ -47,6 +47,82 @@ def test_speech_starts_at_the_third_voiced_window_stops_at_the_first_quiet_one_a
     assert scripted(probabilities) == events
 
 
+LOUD, QUIET, SILENT = 8_000, 500, 0  # -12, -36 and -inf dBFS
+
+
+def over_the_agent(windows: list[tuple[float, int]], before: list[tuple[float, int]] | None = None) -> list[Edge]:
+    """The events of windows, each a probability and an amplitude, while the agent has the floor; `before` it had it."""
+    following = iter([probability for probability, _ in (before or []) + windows])
+    vad = VoiceActivity(VadSettings(), lambda _: next(following))
+
+    def heard(told: list[tuple[float, int]], start: int) -> list[SpeechStarted | SpeechStopped]:
+        pcm = np.concatenate([np.full(WINDOW_SAMPLES, amplitude, np.int16) for _, amplitude in told])
+        return vad.hear(AudioFrame(pcm, start))
+
+    if before is not None:
+        heard(before, -len(before) * WINDOW_SAMPLES)
+    vad.agent_has_floor = True
+    return edges(heard(windows, 0))
+
+
+def user(background: int = SILENT) -> list[tuple[float, int]]:
+    """Somebody speaks loudly between two silences in which there is nothing but the background."""
+    silence = [(0.0, background)] * 100
+    return silence + [(0.9, LOUD)] * 20 + silence
+
+
+@pytest.mark.parametrize(
+    ("windows", "events"),
+    [
+        ([(0.66, LOUD)], [("start", 0)]),
+        ([(0.6, LOUD), (0.6, LOUD)], [("start", 0)]),
+        ([(0.1, LOUD), (0.6, LOUD), (0.4, LOUD), (0.6, LOUD)], []),
+        ([(0.45, LOUD)] * 9, []),
+        ([(0.41, LOUD), (0.42, LOUD), (0.33, QUIET)], []),
+    ],
+)
+def test_over_the_agent_what_exceeds_the_expected_probability_adds_up(
+    windows: list[tuple[float, int]], events: list[Edge]
+) -> None:
+    assert over_the_agent(windows) == events
+
+
+@pytest.mark.parametrize(
+    ("windows", "events"),
+    [
+        ([(0.46, LOUD)], [("start", 0)]),
+        ([(0.41, LOUD), (0.42, LOUD), (0.36, QUIET)], [("start", 0)]),  # "What" over a cancelled echo
+        ([(0.41, QUIET), (0.42, LOUD), (0.37, LOUD)], [("start", 1)]),
+        ([(0.29, LOUD)] * 9, []),
+        ([(0.38, QUIET), (0.40, QUIET), (0.40, QUIET), (0.39, QUIET)], []),  # what a canceller left of an echo
+        ([(0.67, QUIET), (0.73, QUIET), (0.70, QUIET), (0.52, QUIET)], []),  # and on another day
+        ([(0.78, QUIET), (0.78, QUIET)], [("start", 0)]),
+    ],
+)
+def test_over_the_agent_a_sound_as_loud_as_the_user_needs_less_and_a_quieter_one_more(
+    windows: list[tuple[float, int]], events: list[Edge]
+) -> None:
+    assert over_the_agent(windows, before=user()) == events
+
+
+def test_over_the_agent_a_sound_as_loud_as_the_background_is_not_taken_for_the_user() -> None:
+    swell = [(0.46, LOUD // 2)]
+    assert over_the_agent(swell, before=user()) == [("start", 0)]
+    assert over_the_agent(swell, before=user(background=LOUD // 3)) == []
+    assert over_the_agent([(0.66, LOUD // 2)], before=user(background=LOUD // 3)) == [("start", 0)]
+
+
+def test_what_was_heard_over_the_agent_does_not_count_when_it_has_fallen_silent() -> None:
+    following = iter([0.6, 0.6, 0.6, 0.6])
+    vad = VoiceActivity(VadSettings(), lambda _: next(following))
+    vad.agent_has_floor = True
+    window = np.zeros(WINDOW_SAMPLES, np.int16)
+    assert vad.hear(AudioFrame(window, 0)) == []
+    vad.agent_has_floor = False
+    assert vad.hear(AudioFrame(window, 512)) == []
+    assert vad.hear(AudioFrame(window, 1_024)) == [SpeechStarted(0)]  # the third in a row, as ever
+
+
 def test_one_window_is_enough_where_the_settings_say_so() -> None:
     following = iter([0.9, 0.0, 0.9])
     vad = VoiceActivity(VadSettings(start_windows=1, stop_windows=1), lambda _: next(following))
