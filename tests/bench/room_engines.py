@@ -1,6 +1,6 @@
 """Quickturn's engine against LiveKit's AgentSession, in rooms of one server, asked the same questions by a caller.
 
-    PATH=$PATH:<folder of livekit-server> python -m tests.bench.room_engines [repeat] [--cores 0,1]
+    PATH=$PATH:<folder of livekit-server> python -m tests.bench.room_engines [repeat]
 
 Both have the same recogniser, voice and simulated LLM, in worker processes of their own, one after the other. The
 caller's ear is the judge; beside it stand what the engine itself traced, and a replay of the same recordings, which

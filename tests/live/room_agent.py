@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from agent.recordings import TurnLabel
+from pipelines.events import SAMPLE_RATE_HZ
 from tests.live.livekit_server import LiveKitServer
 
 LLM = "sim/cerebras-llama3.1-8b"
@@ -47,6 +49,17 @@ class Agent:
         if self.process.poll() is None:
             self.process.send_signal(number)
         return self.process.wait(timeout_s)
+
+
+def from_label_ms(turn: dict[str, Any], label: TurnLabel) -> float:
+    """The turn latency of a trace, counted from the labelled end of the speech.
+
+    The trace counts it from where the voice activity heard the user stop: up to 0.1 s before or behind the label, by
+    whether a last "p" was heard. Where the speech begins, the two agree to a window.
+    """
+    began, ended = turn["speech_samples"]
+    spoken = label.end_samples - label.start_samples
+    return float(turn["turn_latency_ms"]) + (ended - began - spoken) * 1_000 / SAMPLE_RATE_HZ
 
 
 @contextmanager
