@@ -49,6 +49,12 @@ class VadSettings:
     `near_user_db` below the user's own level so far, and before that `far_probability`: what an echo canceller leaves
     over is quieter. It is `interrupt_probability` where the user's level is not known yet, and for what is near to it
     but not `over_background_db` above the sounds between words.
+
+    (From the voiced onset of 190 held-out interruptions in eight phases of the windows, p50 and p95: 54 and 85 ms
+    instead of the 89 and 124 of two windows above 0.5; over a cancelled echo of -20 dB 83 and 127 instead of 120 and
+    170. A minute of babble starts speech 7 times instead of 10. What was left of the echo on 13 tapes started it 7
+    times in 104 passes, and now never. The price: laughter as loud as the user starts it 38 times a minute instead of
+    20, and what is 20 dB quieter than the user's own speech is noticed 92 and 162 ms after its onset.)
     """
 
     start_probability: float = 0.5
