@@ -1,0 +1,39 @@
+"""How right is `whatif`? `python -m tests.bench.whatif_cells quickturn-demo/trace.jsonl`.
+
+Each turn of a demo's trace, at its LLM's speed and in its mode, is predicted from the turns of the same recording at
+the other speeds and in the other mode, and compared with what was measured. It replays nothing (`quickturn whatif
+--verify` does) and leaves the sequential mode out. Printed: the absolute error over all turns, and the worst of them.
+"""
+
+import sys
+from pathlib import Path
+from statistics import median
+
+from agent.config import load_config
+from agent.rig import read_catalogue
+from agent.statistics import percentiles
+from agent.whatif.points import read_base, speed_of
+from pipelines.turn import Mode
+from pipelines.whatif import Change, predict, read_turn
+
+
+def main(path: Path) -> None:
+    """Predict every turn from the others and print the errors."""
+    catalogue = read_catalogue(load_config())
+    base = read_base(path, catalogue)
+    turns = [(document, turn) for document in base.trace.turns if (turn := read_turn(document))]
+    errors: list[tuple[float, str]] = []
+    for document, turn in turns:
+        change = Change(Mode(document["mode"]), speed_of(document["llm"], catalogue, base))
+        others = [other for of, other in turns if of is not document and other.recording == turn.recording]
+        predicted_ms = median(predict(other, change).latency_ms for other in others)
+        cell = f"{document['recording']}, {document['llm']}, {document['mode']}"
+        errors.append((predicted_ms - turn.latency_ms, cell))
+    found = percentiles([abs(ms) for ms, _ in errors])
+    print(f"|predicted - measured| p50 {found['p50']} ms, p95 {found['p95']} ms over {found['n']} turns")
+    for ms, cell in sorted(errors, key=lambda error: -abs(error[0]))[:5]:
+        print(f"{ms:+6.1f} ms  {cell}")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
