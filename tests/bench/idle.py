@@ -1,4 +1,4 @@
-"""What an idle agent costs: `python tests/bench/idle.py [SECONDS]` listens to silence with the models loaded.
+"""What an idle agent costs: `python -m tests.bench.idle [SECONDS]` listens to silence with the models loaded.
 
 Prints CPU as a share of one core and resident memory. Bars: under 6 % and under 700 MB.
 """
