@@ -174,35 +174,19 @@ def tape(talk: Talking) -> Signal:
     return read_wav(talk.folder / "conversation.wav")[:, 0].astype(np.float32)
 
 
-@pytest.mark.timeout(180)
 @pytest.mark.parametrize("echo_db", [None, -20.0])
-def test_speech_over_the_answer_silences_it_and_is_answered(tmp_path: Path, echo_db: float | None) -> None:
-    late_ms: list[float] = []
-    # The least of three counts: how sure Silero is of a first word hangs on where its windows of 32 ms happen to fall
-    # (0.41, 0.42, 0.33 of a loud "What" once), and that alone makes 150 to 320 ms of it.
-    for attempt in range(3):
-        with virtual_card(tmp_path / f"card{attempt}") as card:
-            late_ms.append(silenced_late_ms(card.room, tmp_path, echo_db))
-        if late_ms[-1] <= 200:
-            return
-    raise AssertionError(f"the agent fell silent {late_ms} ms after the user began, not within 200")
-
-
-def silenced_late_ms(room: Room, folder: Path, echo_db: float | None) -> float:
-    """How long after the onset of an interruption the agent is silent, less what the card takes; it is answered."""
+def test_speech_over_the_answer_silences_it_and_is_answered(room: Room, tmp_path: Path, echo_db: float | None) -> None:
     story = named("barge_in", "barge_in_question")
     if echo_db is not None:
         room.echo(echo_db)
     with talking(room, 25) as talk:
-        room.play(clip(folder, story, 0)).wait()
+        room.play(clip(tmp_path, story, 0)).wait()
         time.sleep(3.5)  # the agent waits up to 1.3 s for a statement to go on
-        interruption = clip(folder, story, 1)
-        room.play(interruption).wait()
+        room.play(clip(tmp_path, story, 1)).wait()
         capture_ms, playout_ms = latencies_ms(talk.line("device latency"))
         first, second = talk.turns()
     assert (first["outcome"], second["outcome"]) == ("interrupted", "completed")
-    if echo_db is None:
-        assert first["false_starts"] == []  # once silent, it stays so
+    assert first["false_starts"] == []  # once silent, it stays so
     assert first["reply"].startswith(first["heard"][:20])
     assert len(first["heard"]) < len(first["reply"]) / 2
     user, agent = sides(room)
@@ -213,7 +197,7 @@ def silenced_late_ms(room: Room, folder: Path, echo_db: float | None) -> float:
     onset_ms = lag_ms(user, said) + onset / 16
     sounding = audible_ms(agent)
     silent_ms = sounding[sounding < onset_ms + 800][-1]  # the next answer comes later than that
-    return float(silent_ms - onset_ms - capture_ms - playout_ms)
+    assert silent_ms - onset_ms <= 200 + capture_ms + playout_ms
 
 
 def test_its_own_echo_does_not_make_the_agent_interrupt_itself(room: Room, tmp_path: Path) -> None:
@@ -223,9 +207,7 @@ def test_its_own_echo_does_not_make_the_agent_interrupt_itself(room: Room, tmp_p
         room.play(clip(tmp_path, story, 0)).wait()
         turns = talk.turns()
     assert len(turns) == 1
-    # What is left of the echo may silence it for a moment, but nothing is understood of it.
-    assert [start["heard"] for start in turns[0]["false_starts"] if start["heard"]] == []
-    assert sum(start["resumed_ms"] - start["paused_ms"] for start in turns[0]["false_starts"]) < 200
+    assert turns[0]["false_starts"] == []
     user, agent = sides(room)
     sounding = np.isin(np.arange(0, len(user) // 16, 5), audible_ms(agent))[: len(levels(user))]
     echo_db = 20 * np.log10(levels(user)[sounding].mean() / levels(agent)[: len(sounding)][sounding].mean())
