@@ -55,7 +55,8 @@ def from_label_ms(turn: dict[str, Any], label: TurnLabel) -> float:
     """The turn latency of a trace, counted from the labelled end of the speech.
 
     The trace counts it from where the voice activity heard the user stop: up to 0.1 s before or behind the label, by
-    whether a last "p" was heard. Where the speech begins, the two agree to a window.
+    whether a last "p" was heard. Here it begins where the voice activity heard the first sound, which may be late for a
+    soft one: compare it with what counts from an onset that was heard too.
     """
     began, ended = turn["speech_samples"]
     spoken = label.end_samples - label.start_samples
