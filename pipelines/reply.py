@@ -28,10 +28,10 @@ from pipelines.events import (
 )
 from pipelines.llm import ChatModel
 from pipelines.llm.history import Window
-from pipelines.marks import Playout, Request, Unit
 from pipelines.playout import AudioOutput
-from pipelines.sentences import FirstUnit
-from pipelines.speakable import speakable
+from pipelines.spoken.sentences import FirstUnit
+from pipelines.spoken.speakable import speakable
+from pipelines.stopwatch.marks import Playout, Request, Unit
 from pipelines.thinking import Mind, Thinking
 from pipelines.tools import Tool
 from pipelines.tts import TextToSpeech

@@ -27,8 +27,8 @@ from pipelines.events import (
 )
 from pipelines.llm import ChatModel
 from pipelines.llm.history import CHARACTERS_PER_TOKEN, Window, fit
-from pipelines.marks import Request, ToolRun
-from pipelines.sentences import FirstUnit, SentenceSplitter
+from pipelines.spoken.sentences import FirstUnit, SentenceSplitter
+from pipelines.stopwatch.marks import Request, ToolRun
 from pipelines.stt.wer import normalise
 from pipelines.tools import Tool, find_tool, run_tool
 

@@ -8,7 +8,7 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    from agent.fetch import default_set, fault
+    from agent.models.fetch import default_set, fault
 
     if lacking := [name for name in default_set() if fault(name) is not None]:
         skip = pytest.mark.skip(reason=f"needs {', '.join(lacking)}: quickturn fetch")

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from agent.recordings import Recording, TurnLabel
-from agent.replay import Replay, Replayed
+from agent.measure.recordings import Recording, TurnLabel
+from agent.measure.replay import Replay, Replayed
 from pipelines.barge_in import BargeInSettings
 from pipelines.endpointing import EndpointingSettings
 from pipelines.events import (

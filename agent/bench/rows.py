@@ -8,7 +8,7 @@ import numpy as np
 
 from agent.bench.schedule import Outcome, Plan
 from agent.bench.task import Attempt
-from agent.statistics import interval_of_difference, percentiles
+from agent.measure.statistics import interval_of_difference, percentiles
 
 _FEWEST = 5  # of fewer values, resampling them says nothing of others
 

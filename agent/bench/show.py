@@ -6,8 +6,8 @@ from typing import Any
 
 from rich.table import Table
 
-from agent.console import label
 from agent.report.findings import NEVER
+from agent.report.terminal import label
 
 Row = Mapping[str, Any]
 

@@ -19,7 +19,7 @@ from pipelines.events import ChatMessage, Clock, ReasoningDelta, TextDelta, Tool
 from pipelines.llm import ChatModel
 from pipelines.llm.catalogue import Model
 from pipelines.llm.history import CHARACTERS_PER_TOKEN, estimate_tokens
-from pipelines.sentences import SentenceSplitter
+from pipelines.spoken.sentences import SentenceSplitter
 
 _RETRIED = {LLMFault.RATE_LIMITED, LLMFault.SERVER_ERROR}
 _ACCEPTED = {LLMFault.STALLED, LLMFault.CUT, LLMFault.MALFORMED}

@@ -33,8 +33,8 @@ def bench(
     from agent.bench.rows import bench_rows
     from agent.bench.scenarios import SHIPPED, load_scenarios
     from agent.bench.schedule import Plan
-    from agent.output_folder import make_folder
-    from agent.rig import read_catalogue
+    from agent.measure.output_folder import make_folder
+    from agent.setup.rig import read_catalogue
 
     settings = read_config(config)
     catalogue = read_catalogue(settings)
@@ -74,15 +74,15 @@ def _llms(names: list[str], catalogue: "Catalogue") -> list[str]:
 
 def _run_plan(plan: "Plan", catalogue: "Catalogue", settings: Any) -> "Outcome":
     from agent.bench.schedule import run_plan
-    from agent.console import progress
+    from agent.report.terminal import progress
 
     with progress(stderr(), "benching", plan.steps()) as advance:
         return run(run_plan(plan, catalogue, settings, advance))
 
 
 def _about(plan: "Plan", outcome: "Outcome") -> dict[str, Any]:
-    from agent.console import label
-    from agent.results import machine
+    from agent.measure.results import machine
+    from agent.report.terminal import label
     from pipelines.llm.catalogue import SIMULATED
 
     return {

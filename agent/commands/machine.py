@@ -25,7 +25,7 @@ def doctor(
     json: Json = False,
 ) -> None:
     """What is installed, reachable, missing, and the exact fix."""
-    from agent.doctor import examine, show
+    from agent.setup.doctor import examine, show
 
     checks = run(examine(read_config(config), llm or []))
     raise typer.Exit(show(checks, as_json=json))
@@ -39,7 +39,7 @@ def fetch(
     offline: Offline = False,
 ) -> None:
     """Download speech models, by default those that every command needs; what is already here is checked and kept."""
-    from agent import fetch as body
+    from agent.models import fetch as body
 
     if list_them:
         body.list_models(stdout())
@@ -57,7 +57,7 @@ def stt_eval(
     offline: Offline = False,
 ) -> None:
     """Word error rate and latency of each speech recogniser on labelled recordings."""
-    from agent import stt_eval as body
+    from agent.measure import stt_eval as body
 
     body.run(chosen_recordings(wavs, max_minutes), stt, window, real_time=real_time, as_json=json)
 
@@ -70,7 +70,7 @@ def endpointing_eval(
     offline: Offline = False,
 ) -> None:
     """False cut-offs against waiting, for silence, words and sound alone and together, on labelled recordings."""
-    from agent import endpointing_eval as body
+    from agent.measure import endpointing_eval as body
 
     settings = read_config(config)
     recordings = chosen_recordings(wavs, max_minutes)
@@ -83,6 +83,6 @@ def llm_sim(
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0: any free one.")] = 8377,
 ) -> None:
     """The pacer alone: a simulated Chat Completions server at a chosen speed, for any OpenAI client."""
-    from agent.llm_sim import serve
+    from agent.pacer.serve import serve
 
     run(serve(host, port))

@@ -37,9 +37,9 @@ from agent.commands.shared import (
 from pipelines.errors import InputError
 
 if TYPE_CHECKING:
-    from agent.gate import Judged, Limit
-    from agent.measure import Measured
-    from agent.trace_reader import Trace as Recorded
+    from agent.measure.gate import Judged, Limit
+    from agent.measure.measurement import Measured
+    from agent.trace.reader import Trace as Recorded
 
 
 def demo(
@@ -50,9 +50,9 @@ def demo(
     offline: Offline = False,
 ) -> None:
     """The main job with no key and no device: the shipped questions at four LLM speeds and in three modes."""
-    from agent import console as show
-    from agent import demo as body
+    from agent.measure import demo as body
     from agent.report import headline
+    from agent.report import terminal as show
 
     console = stderr()
     wanted = body.measurement(read_config(config), out, lanes)
@@ -91,8 +91,8 @@ def replay(
     offline: Offline = False,
 ) -> None:
     """Run recordings through the agent in real time; time every turn."""
-    from agent import console as show
-    from agent.measure import Measurement
+    from agent.measure.measurement import Measurement
+    from agent.report import terminal as show
 
     settings = read_config(config, standby=standby, hedge=hedge, llm=llm, mode=mode, stt=stt, tts=tts)
     recordings = chosen_recordings(wavs, max_minutes)
@@ -137,10 +137,10 @@ def compare(
     offline: Offline = False,
 ) -> None:
     """The same turns under several LLMs: the difference by stage, with confidence intervals."""
-    from agent import console as show
-    from agent.measure import Measurement
-    from agent.recordings import shipped
+    from agent.measure.measurement import Measurement
+    from agent.measure.recordings import shipped
     from agent.report import headline
+    from agent.report import terminal as show
 
     settings = read_config(config, standby=standby, hedge=hedge, stt=stt, tts=tts)
     recorded, limits = _gate(baseline, fail_if)
@@ -177,8 +177,8 @@ def compare(
 
 def _gate(baseline: Path | None, fail_if: list[str] | None) -> "tuple[Recorded | None, list[Limit]]":
     """The trace to compare with, and the limits; both are refused before anything is measured."""
-    from agent.gate import parse_limit
-    from agent.trace_reader import read_trace
+    from agent.measure.gate import parse_limit
+    from agent.trace.reader import read_trace
 
     limits = [parse_limit(text) for text in fail_if or []]
     if baseline is None:
@@ -194,7 +194,7 @@ def _gate(baseline: Path | None, fail_if: list[str] | None) -> "tuple[Recorded |
 
 
 def _judged(measured: "Measured", recorded: "Recorded | None", limits: "list[Limit]") -> "list[Judged]":
-    from agent.gate import judge
+    from agent.measure.gate import judge
 
     if recorded is None:
         return []

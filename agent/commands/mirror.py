@@ -8,8 +8,8 @@ import typer
 from agent.commands.shared import ConfigFile, Json, read_config, run, stderr, stdout
 
 if TYPE_CHECKING:
-    from agent.console import Advance
-    from agent.mirror import Pair, Prompt
+    from agent.bench.mirror import Pair, Prompt
+    from agent.report.terminal import Advance
     from pipelines.llm.catalogue import Endpoint
     from pipelines.llm.chat import ChatSettings
 
@@ -24,10 +24,10 @@ def mirror(
     json: Json = False,
 ) -> None:
     """The same prompts to an incumbent and a candidate: how much faster, and how different the answers."""
-    from agent import mirror as body
-    from agent.console import progress
-    from agent.output_folder import make_folder
-    from agent.rig import read_catalogue
+    from agent.bench import mirror as body
+    from agent.measure.output_folder import make_folder
+    from agent.report.terminal import progress
+    from agent.setup.rig import read_catalogue
     from pipelines.errors import InputError
 
     settings = read_config(config)
@@ -53,7 +53,7 @@ async def _mirrored(
 ) -> "list[Pair]":
     import asyncio
 
-    from agent import mirror as body
+    from agent.bench import mirror as body
 
     return await body.mirror(asked, old, new, settings, asyncio.get_running_loop().time, advance)
 
@@ -91,7 +91,7 @@ def _difference(found: dict[str, Any]) -> str:
 
 
 def _label(name: str) -> str:
-    from agent.console import label
+    from agent.report.terminal import label
     from pipelines.llm.catalogue import SIMULATED
 
     return label(name, simulated=name.startswith(f"{SIMULATED}/"))

@@ -23,9 +23,9 @@ def report(
 ) -> None:
     """A recorded trace as HTML and pictures; --chrome-trace for Perfetto, --otlp for OpenTelemetry."""
     from agent.exports.chrome import write_chrome_trace
-    from agent.output_folder import make_folder, write_findings
-    from agent.results import rows
-    from agent.trace_reader import read_trace
+    from agent.measure.output_folder import make_folder, write_findings
+    from agent.measure.results import rows
+    from agent.trace.reader import read_trace
     from pipelines.errors import InputError
 
     recorded = read_trace(trace)

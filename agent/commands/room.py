@@ -21,7 +21,7 @@ from agent.commands.shared import (
 
 if TYPE_CHECKING:
     from agent.room.access import LiveKit
-    from agent.room.working import Engine
+    from agent.room.worker.process import Engine
 
 room = typer.Typer(
     no_args_is_help=True,
@@ -74,8 +74,8 @@ def worker(
     offline: Offline = False,
 ) -> None:
     """Serve the rooms that LiveKit sends it into, several at a time, until SIGTERM or Ctrl-C."""
-    from agent.room.worker import Post
-    from agent.room.working import Work, work
+    from agent.room.worker.process import Work, work
+    from agent.room.worker.worker import Post
 
     settings = read_config(
         config,
@@ -171,7 +171,7 @@ def _livekit(url: str | None, api_key: str | None, api_secret: str | None) -> "L
 
 
 def _engine(name: str) -> "Engine":
-    from agent.room.working import Engine
+    from agent.room.worker.process import Engine
     from pipelines.errors import InputError
 
     try:

@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from agent.config import Config
-    from agent.measure import Measured, Measurement
-    from agent.recordings import Recording
+    from agent.measure.measurement import Measured, Measurement
+    from agent.measure.recordings import Recording
+    from agent.setup.config import Config
     from pipelines.turn import Mode
 
 T = TypeVar("T")
@@ -94,7 +94,7 @@ def read_config(
 
     Raises InputError.
     """
-    from agent.config import load_config
+    from agent.setup.config import load_config
 
     failover: dict[str, object] = {"standby": standby, "hedge": hedge}
     if hedge is not None and hedge.replace(".", "", 1).isdigit():
@@ -135,7 +135,7 @@ def turn_mode(name: str) -> "Mode":
 
 def chosen_recordings(wavs: list[Path] | None, max_minutes: float) -> "list[Recording]":
     """The files given, or the shipped recordings. Raises InputError."""
-    from agent.recordings import load, shipped
+    from agent.measure.recordings import load, shipped
 
     return load(wavs, max_minutes) if wavs else shipped()
 
@@ -144,7 +144,7 @@ def recordings_named(names: "Sequence[str]", paths: list[Path] | None, how: str)
     """The recordings of a trace, among the files given or else the shipped ones. Raises InputError that ends in `how`
     a missing one can be given.
     """
-    from agent.recordings import load, shipped
+    from agent.measure.recordings import load, shipped
 
     known = {recording.name: recording for recording in (load(paths) if paths else shipped())}
     missing = [name for name in names if name not in known]
@@ -159,9 +159,9 @@ def have_models(config: "Config", llms: "Sequence[str]") -> None:
 
     Before there is an event loop, so that Ctrl-C ends a download at once, and not where a name is wrong.
     """
-    from agent.engines import model_name
-    from agent.fetch import fetch_needed
-    from agent.rig import read_catalogue
+    from agent.models.engines import model_name
+    from agent.models.fetch import fetch_needed
+    from agent.setup.rig import read_catalogue
 
     catalogue = read_catalogue(config)
     for llm in llms:
@@ -176,8 +176,8 @@ def have_models(config: "Config", llms: "Sequence[str]") -> None:
 
 def run_measurement(measurement: "Measurement", console: "Console") -> "Measured":
     """Run a measurement with its progress on `console`."""
-    from agent.measure import measure
-    from agent.output_folder import make_folder
+    from agent.measure.measurement import measure
+    from agent.measure.output_folder import make_folder
 
     if measurement.out:
         make_folder(measurement.out)  # refused before a download
@@ -195,7 +195,7 @@ def print_document(measured: "Measured", **more: object) -> None:
 
 def print_lines(measured: "Measured") -> None:
     """What a run comes to, in lines."""
-    from agent.console import failure_lines, summary_lines
+    from agent.report.terminal import failure_lines, summary_lines
 
     plain = stdout()
     for line in [*summary_lines(measured.summary, cells=len(measured.rows)), *failure_lines(measured.turns)]:

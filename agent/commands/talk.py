@@ -41,8 +41,8 @@ def talk(
     offline: Offline = False,
 ) -> None:
     """Talk to it: microphone and speaker; keys switch the LLM while you talk."""
-    from agent.talk import Talk
-    from agent.talk import talk as converse
+    from agent.talk.talk import Talk
+    from agent.talk.talk import talk as converse
 
     settings = read_config(
         config,

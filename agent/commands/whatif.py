@@ -22,7 +22,7 @@ from agent.commands.shared import (
 from pipelines.errors import InputError
 
 if TYPE_CHECKING:
-    from agent.config import Config
+    from agent.setup.config import Config
     from agent.whatif.points import Base, Point, Prediction
     from agent.whatif.verify import Verified
     from pipelines.llm.catalogue import Catalogue
@@ -54,8 +54,8 @@ def whatif(
     offline: Offline = False,
 ) -> None:
     """What another LLM would have made of a recorded run. Default: the demo's four; --verify replays for real."""
-    from agent.output_folder import make_folder
-    from agent.rig import read_catalogue
+    from agent.measure.output_folder import make_folder
+    from agent.setup.rig import read_catalogue
     from agent.whatif import points, show
 
     settings = read_config(config)
@@ -99,9 +99,9 @@ def _points(
     modes: list[str] | None,
     endpointing_ms: float | None,
 ) -> "list[Point]":
-    from agent.demo import LLMS
+    from agent.measure.demo import LLMS
     from agent.whatif.points import Point, recorded_speeds, speed_of
-    from pipelines.whatif import Speed
+    from pipelines.stopwatch.whatif import Speed
 
     if llm_from is not None:
         name, speeds = recorded_speeds(llm_from, llms[0] if llms else None)

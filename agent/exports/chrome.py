@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from pipelines.errors import InputError
-from pipelines.timeline import Stage
+from pipelines.stopwatch.timeline import Stage
 
 _PATH = "critical path"
 _BETWEEN_TURNS_MS = 500.0

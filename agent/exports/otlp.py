@@ -23,7 +23,7 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, Spa
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode, Tracer
 
 from pipelines.errors import InputError
-from pipelines.timeline import Stage
+from pipelines.stopwatch.timeline import Stage
 
 _LLM_STAGES = {Stage.LLM_TTFT, Stage.LLM_SENTENCE, Stage.LLM_REST, Stage.TOOL}  # told by `chat` and `execute_tool`
 _PATH = "/v1/traces"

@@ -12,7 +12,7 @@ from livekit import rtc
 from livekit.agents import stt
 from livekit.agents.utils import aio
 
-from agent.downsampler import Downsampler
+from agent.sound.downsampler import Downsampler
 from pipelines.audio import MediaClock
 from pipelines.events import SAMPLE_RATE_HZ, AudioFrame, Clock, Pcm
 

@@ -13,14 +13,14 @@ import anyio
 from anyio.streams.memory import MemoryObjectSendStream
 from livekit.agents import DEFAULT_API_CONNECT_OPTIONS, APIConnectOptions, tts, utils
 
-from agent.engines import load_tts
+from agent.models.engines import load_tts
 from agent.plugins.faults import api_error
 from pipelines.audio import first_audible_sample
 from pipelines.events import Pcm
-from pipelines.marks import Unit
 from pipelines.reply import next_piece
-from pipelines.sentences import FirstUnit, SentenceSplitter
-from pipelines.speakable import speakable
+from pipelines.spoken.sentences import FirstUnit, SentenceSplitter
+from pipelines.spoken.speakable import speakable
+from pipelines.stopwatch.marks import Unit
 from pipelines.tts import TextToSpeech
 
 _UNITS_BOUND = 256  # sentences that wait for the synthesizer: more than an answer holds, so reading never waits

@@ -20,8 +20,8 @@ from livekit.agents.types import (
     TOPIC_TRANSCRIPTION,
 )
 
-from agent.conversation import Conversation
-from agent.view import answer, state, understood
+from agent.live.conversation import Conversation
+from agent.live.view import answer, state, understood
 from pipelines.events import Clock
 from pipelines.playout import heard_text
 from pipelines.session import OpeningEnded, SessionEvent, TurnFinished

@@ -16,7 +16,7 @@ from typing import Any
 from livekit import rtc
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from agent.conversation import Conversation, Document
+from agent.live.conversation import Conversation, Document
 from pipelines.errors import InputError, QuickturnError
 
 log = logging.getLogger(__name__)

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator
 import numpy as np
 from livekit import rtc
 
-from agent.downsampler import Downsampler
+from agent.sound.downsampler import Downsampler
 from pipelines.events import SAMPLE_RATE_HZ, AudioFrame, Clock, Pcm
 
 _RATE_HZ = 48_000

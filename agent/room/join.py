@@ -10,17 +10,17 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from agent.config import Config
-from agent.conversation import Document
 from agent.exports.telemetry import TurnSink, open_telemetry
-from agent.live_console import plain_lines
-from agent.llm_sim import until_told_to_stop
-from agent.rig import Rig, open_rig
+from agent.live.conversation import Document
+from agent.pacer.serve import until_told_to_stop
 from agent.room.access import LiveKit, Seat
 from agent.room.presence import Ending
 from agent.room.session import RoomSession
-from agent.room.worker_log import keep_native_log, quieten
-from agent.trace_file import TraceFile, session_line
+from agent.room.worker.log import keep_native_log, quieten
+from agent.setup.config import Config
+from agent.setup.rig import Rig, open_rig
+from agent.talk.console import plain_lines
+from agent.trace.files import TraceFile, session_line
 from pipelines.errors import ServiceError
 from pipelines.session import SessionEvent
 

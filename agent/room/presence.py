@@ -16,7 +16,7 @@ from livekit.rtc.room import EventTypes
 
 from agent.room.access import Seat, entry_error
 from agent.room.link import Link
-from agent.room.settings import RoomSettings
+from agent.setup.room_settings import RoomSettings
 from pipelines.events import Clock
 
 log = logging.getLogger(__name__)

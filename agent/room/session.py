@@ -12,15 +12,15 @@ from contextlib import suppress
 
 from livekit import rtc
 
-from agent.conversation import Conversation, Document
 from agent.exports.telemetry import TurnSink
-from agent.rig import Rig
+from agent.live.conversation import Conversation, Document
 from agent.room.access import Seat
 from agent.room.captions import Captions, Party
 from agent.room.desk import Desk
 from agent.room.ear import Ear
 from agent.room.output import RoomOutput
 from agent.room.presence import Ending, Presence
+from agent.setup.rig import Rig
 from pipelines.events import ChatMessage
 from pipelines.session import SessionEvent
 from pipelines.turn import Mode

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from agent.downsampler import Downsampler
+from agent.sound.downsampler import Downsampler
 from agent.sound.echo_path import EchoPath
 from pipelines.events import Pcm
 

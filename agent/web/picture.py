@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from agent.conversation import Document
+from agent.live.conversation import Document
+from agent.live.view import answer, state, understood
+from agent.measure.statistics import percentiles
 from agent.report.stages import BESIDE, CONTEXT, STAGES, llm_label
 from agent.report.waterfall import waterfall
-from agent.statistics import percentiles
-from agent.view import answer, state, understood
 from pipelines.turn import Outcome, Turn
 
 STAGE_WORDS = {stage.key: asdict(stage) for stage in (*STAGES, *BESIDE, *CONTEXT)}

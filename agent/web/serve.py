@@ -7,12 +7,12 @@ from pathlib import Path
 
 from rich.console import Console
 
-from agent.config import Config
 from agent.exports.telemetry import open_telemetry
-from agent.llm_sim import until_told_to_stop
-from agent.output_folder import make_folder
-from agent.rig import open_rig
-from agent.trace_file import TraceFile, session_line
+from agent.measure.output_folder import make_folder
+from agent.pacer.serve import until_told_to_stop
+from agent.setup.config import Config
+from agent.setup.rig import open_rig
+from agent.trace.files import TraceFile, session_line
 from agent.web.doors import Doors, is_loopback
 from agent.web.server import Server, listening
 from agent.web.session import Offer

@@ -20,11 +20,11 @@ from typing import Any
 from aiohttp import web
 
 from agent.exports.telemetry import Numbered, TurnSink
-from agent.live_fixture import write_fixture
+from agent.live.fixture import write_fixture
+from agent.live.tape import Tape
 from agent.report.stages import MODE_MEANINGS, llm_label
-from agent.rig import Rig
-from agent.tape import Tape
-from agent.trace_file import session_line
+from agent.setup.rig import Rig
+from agent.trace.files import session_line
 from agent.web.doors import Doors
 from agent.web.messages import GOING_AWAY, OUR_FAULT, TRY_LATER
 from agent.web.picture import STAGE_WORDS

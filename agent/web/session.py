@@ -16,10 +16,10 @@ from typing import Any
 import anyio
 from aiohttp import WSMsgType, web
 
-from agent.conversation import Conversation, Document
 from agent.exports.telemetry import TurnSink
-from agent.rig import Rig
-from agent.tape import Tape
+from agent.live.conversation import Conversation, Document
+from agent.live.tape import Tape
+from agent.setup.rig import Rig
 from agent.web import picture
 from agent.web.allowance import Allowance
 from agent.web.messages import OUR_FAULT, POLICY, Played, Pong, SessionOverError, Switch, audio, parse

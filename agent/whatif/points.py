@@ -1,6 +1,7 @@
 """What is asked about (an LLM's speed, a mode, an endpointing delay) and what is predicted for it from a trace.
 
-The graph of a turn is `pipelines.whatif`'s; this chooses whose turns, whose speed, and pools them. It replays nothing.
+The graph of a turn is `pipelines.stopwatch.whatif`'s; this chooses whose turns and whose speed, and pools them. It
+replays nothing.
 """
 
 from collections.abc import Mapping, Sequence
@@ -9,12 +10,21 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from agent.statistics import percentiles
-from agent.trace_reader import Document, Trace, read_trace
+from agent.measure.statistics import percentiles
+from agent.trace.reader import Document, Trace, read_trace
 from pipelines.errors import InputError
 from pipelines.llm.catalogue import Catalogue
+from pipelines.stopwatch.whatif import (
+    Change,
+    Predicted,
+    Recorded,
+    Speed,
+    knee_tokens_per_s,
+    knee_ttft_ms,
+    predict,
+    read_turn,
+)
 from pipelines.turn import Mode
-from pipelines.whatif import Change, Predicted, Recorded, Speed, knee_tokens_per_s, knee_ttft_ms, predict, read_turn
 
 CLIENT_OVERHEAD_MS = 3.0
 """What our HTTP client adds to a server's TTFT, p50 (`pytest -m bench tests/pipelines/llm/test_chat_overhead.py`);

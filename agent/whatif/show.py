@@ -8,13 +8,13 @@ from typing import Any
 
 from rich.table import Table
 
-from agent.console import label
 from agent.report.stages import is_simulated
+from agent.report.terminal import label
 from agent.whatif.points import Base, Prediction, speed_of
 from pipelines.llm.catalogue import Catalogue
-from pipelines.timeline import Stage
+from pipelines.stopwatch.timeline import Stage
+from pipelines.stopwatch.whatif import Change, Speed, predict
 from pipelines.turn import Mode
-from pipelines.whatif import Change, Speed, predict
 
 ASSUMPTION = (
     "Assumed: the same words of the answer, and recognition and synthesis as recorded. The knee is where more speed "

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 
-from agent.config import Config
-from agent.measure import Measurement, measure
-from agent.recordings import Recording
-from agent.statistics import percentiles
+from agent.measure.measurement import Measurement, measure
+from agent.measure.recordings import Recording
+from agent.measure.statistics import percentiles
+from agent.setup.config import Config
 from agent.whatif.points import Prediction
 from pipelines.errors import InputError
 from pipelines.llm.catalogue import SIMULATED

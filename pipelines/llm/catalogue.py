@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 
 from pipelines.errors import InputError
 from pipelines.events import Usage
-from pipelines.llm.faults import parse_misbehaviour
-from pipelines.llm.pace import Pace, parse_pace
+from pipelines.pacer.faults import parse_misbehaviour
+from pipelines.pacer.pace import Pace, parse_pace
 
 SIMULATED = "sim"
 """The provider name of the pacer."""
@@ -105,7 +105,7 @@ class Catalogue:
         """Find `PROVIDER/MODEL`, `sim/PROFILE` or `sim/TTFT_MS:TOK_PER_S`. Raises InputError.
 
         Any model id of a known provider is taken, with its prices unknown if it is not listed. A simulated name may
-        carry a fault behind a question mark, as `pipelines.llm.faults` describes.
+        carry a fault behind a question mark, as `pipelines.pacer.faults` describes.
         """
         provider_name, slash, model_id = name.partition("/")
         if provider_name == SIMULATED and slash:

@@ -1,1 +1,1 @@
-"""The parts of `pipelines.speakable`: each puts one kind of written text into American English words."""
+"""The parts of `pipelines.spoken.speakable`: each puts one kind of written text into American English words."""

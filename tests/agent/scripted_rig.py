@@ -3,11 +3,11 @@
 from dataclasses import dataclass, replace
 from typing import cast
 
-from agent.config import load_config
-from agent.connections import Model
-from agent.replay import BuildSession
+from agent.measure.replay import BuildSession
 from agent.resources import shipped
-from agent.rig import Rig
+from agent.setup.config import load_config
+from agent.setup.connections import Model
+from agent.setup.rig import Rig
 from pipelines.llm.catalogue_file import load_catalogue
 from pipelines.llm.chat import ChatCompletions
 from pipelines.turn import Mode

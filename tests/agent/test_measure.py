@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from agent.config import load_config
-from agent.measure import Measured, Measurement, measure
-from agent.output_folder import read_wav
-from agent.recordings import Recording, shipped
+from agent.measure.measurement import Measured, Measurement, measure
+from agent.measure.output_folder import read_wav
+from agent.measure.recordings import Recording, shipped
+from agent.setup.config import load_config
 from pipelines.audio import first_audible_sample
 from pipelines.errors import InputError
 from pipelines.turn import Mode

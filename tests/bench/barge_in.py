@@ -10,13 +10,13 @@ import sys
 
 import numpy as np
 
-from agent.config import load_config
-from agent.recordings import Recording, shipped
-from agent.replay import Replay, Replayed
-from agent.rig import open_rig
-from agent.statistics import percentiles
+from agent.measure.recordings import Recording, shipped
+from agent.measure.replay import Replay, Replayed
+from agent.measure.statistics import percentiles
+from agent.setup.config import load_config
+from agent.setup.rig import open_rig
 from pipelines.events import SAMPLE_RATE_HZ, Pcm
-from pipelines.timeline import Stage
+from pipelines.stopwatch.timeline import Stage
 from pipelines.turn import Mode, Outcome
 
 LLM = "sim/cerebras-llama3.1-8b"

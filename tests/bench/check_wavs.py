@@ -14,7 +14,7 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from agent.recordings import Recording, shipped
+from agent.measure.recordings import Recording, shipped
 
 MAX_ERROR_MS = 10.0
 AUDIBLE_DBFS = -50.0

@@ -17,7 +17,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from agent.fetch import voice_path
+from agent.models.fetch import voice_path
 from pipelines.audio import first_audible_sample
 from pipelines.tts.piper import Piper, open_session
 from pipelines.tts.voices import CutVoice, WholeVoice

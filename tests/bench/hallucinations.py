@@ -12,11 +12,11 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from agent.config import load_config
-from agent.engines import load_stt
-from agent.recordings import shipped
+from agent.measure.recordings import shipped
+from agent.measure.silences import understood
+from agent.models.engines import load_stt
 from agent.resources import shipped as folder
-from agent.silences import understood
+from agent.setup.config import load_config
 from pipelines.audio import to_float
 from pipelines.events import SAMPLE_RATE_HZ, Pcm
 

@@ -10,10 +10,10 @@ import time
 
 import numpy as np
 
-from agent.config import load_config
-from agent.recordings import Recording
-from agent.replay import FRAME_SAMPLES, Replay
-from agent.rig import open_rig
+from agent.measure.recordings import Recording
+from agent.measure.replay import FRAME_SAMPLES, Replay
+from agent.setup.config import load_config
+from agent.setup.rig import open_rig
 from pipelines.events import SAMPLE_RATE_HZ
 
 

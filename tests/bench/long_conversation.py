@@ -14,9 +14,9 @@ from collections import Counter
 from pathlib import Path
 from threading import Thread
 
-from agent.recordings import shipped
+from agent.measure.recordings import shipped
 from agent.resources import shipped as resource
-from agent.trace_reader import read_trace
+from agent.trace.reader import read_trace
 from tests.live.virtual_card import missing, virtual_card
 
 QUICKTURN = [sys.executable, "-c", "from agent.cli import main; main()"]

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from agent.recordings import Recording, shipped
+from agent.measure.recordings import Recording, shipped
 from tests.live.caller import Caller, joined
 from tests.live.livekit_server import LiveKitServer
 

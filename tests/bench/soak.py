@@ -15,10 +15,10 @@ from collections.abc import Iterator
 from itertools import cycle
 from pathlib import Path
 
-from agent.config import load_config
-from agent.recordings import Recording, shipped
-from agent.replay import Replay
-from agent.rig import Rig, open_rig
+from agent.measure.recordings import Recording, shipped
+from agent.measure.replay import Replay
+from agent.setup.config import load_config
+from agent.setup.rig import Rig, open_rig
 from pipelines.turn import Mode
 
 LLM = "sim/cerebras-llama3.1-8b"

@@ -9,12 +9,12 @@ import sys
 from pathlib import Path
 from statistics import median
 
-from agent.config import load_config
-from agent.rig import read_catalogue
-from agent.statistics import percentiles
+from agent.measure.statistics import percentiles
+from agent.setup.config import load_config
+from agent.setup.rig import read_catalogue
 from agent.whatif.points import read_base, speed_of
+from pipelines.stopwatch.whatif import Change, predict, read_turn
 from pipelines.turn import Mode
-from pipelines.whatif import Change, predict, read_turn
 
 
 def main(path: Path) -> None:

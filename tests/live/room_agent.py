@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from agent.recordings import TurnLabel
+from agent.measure.recordings import TurnLabel
 from pipelines.events import SAMPLE_RATE_HZ
 from tests.live.livekit_server import LiveKitServer
 

@@ -23,7 +23,7 @@ import psutil
 import pytest
 import soundfile
 
-from agent.recordings import shipped as shipped_recordings
+from agent.measure.recordings import shipped as shipped_recordings
 from agent.resources import shipped
 from pipelines.audio import level_dbfs
 from pipelines.stt.wer import word_error_rate

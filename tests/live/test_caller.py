@@ -11,7 +11,7 @@ import pytest
 from livekit import rtc
 from livekit.agents.types import TOPIC_TRANSCRIPTION
 
-from agent.recordings import shipped
+from agent.measure.recordings import shipped
 from tests.live.caller import Caller, joined
 from tests.live.echo import echoing
 from tests.live.livekit_server import LiveKitServer, livekit_server

@@ -17,9 +17,9 @@ import pytest
 import soxr
 from numpy.typing import NDArray
 
-from agent.output_folder import read_wav
-from agent.recordings import Recording, shipped
-from agent.trace_reader import read_trace
+from agent.measure.output_folder import read_wav
+from agent.measure.recordings import Recording, shipped
+from agent.trace.reader import read_trace
 from pipelines.audio import AUDIBLE_DBFS
 from pipelines.stt.wer import normalise, word_error_rate
 from tests.bench.barge_in import voiced_onset_samples

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from livekit import api, rtc
 
-from agent.recordings import Recording, shipped
+from agent.measure.recordings import Recording, shipped
 from agent.room.desk import ATTRIBUTE_LLM, ATTRIBUTE_LLMS, SWITCH_METHOD, TURN_TOPIC
 from pipelines.events import SAMPLE_RATE_HZ
 from tests.live.caller import Caller, joined

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from agent.config import load_config
-from agent.recordings import shipped
-from agent.rig import open_rig
+from agent.measure.recordings import shipped
 from agent.room.access import LiveKit
-from agent.room.agent_session import AgentSessionStay
+from agent.room.agent_session.stay import AgentSessionStay
 from agent.room.presence import Ending
+from agent.setup.config import load_config
+from agent.setup.rig import open_rig
 from tests.live.caller import Caller, joined
 from tests.live.livekit_server import LiveKitServer, livekit_server
 from tests.live.room_agent import LLM

@@ -19,7 +19,7 @@ from urllib.parse import urlencode
 import numpy as np
 import pytest
 
-from agent.recordings import shipped
+from agent.measure.recordings import shipped
 from tests.live.livekit_server import LiveKitServer, livekit_server
 from tests.live.room_agent import Agent, from_label_ms, quickturn_room
 from tests.live.test_browser import browser, opened, recorded, shot, spoken, turns_of

@@ -19,9 +19,9 @@ from urllib.request import urlopen
 
 import pytest
 
-from agent.recordings import shipped
-from agent.room.fleet import Beat
-from agent.room.fleet_room import fleet_room
+from agent.measure.recordings import shipped
+from agent.room.worker.fleet import Beat
+from agent.room.worker.fleet_room import fleet_room
 from pipelines.stt.wer import word_error_rate
 from tests.live.caller import Caller, joined
 from tests.live.livekit_server import LiveKitServer, livekit_server

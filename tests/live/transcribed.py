@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from faster_whisper import WhisperModel
 
-from agent.fetch import whisper_path
+from agent.models.fetch import whisper_path
 from pipelines.audio import AUDIBLE_DBFS, to_float
 
 _STEP = 80  # 5 ms

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from agent.model_store import store
+from agent.models.store import store
 
 RATE_HZ = 48_000
 NEEDED = ("pulseaudio", "pactl", "parec", "paplay")

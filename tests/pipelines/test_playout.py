@@ -1,7 +1,7 @@
 import pytest
 
-from pipelines.marks import Playout
 from pipelines.playout import Played, heard_text
+from pipelines.stopwatch.marks import Playout
 
 UNIT = Played("One two three.", 10.0, 11.4)  # 100 ms a letter
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pytest
 
-from agent.replay import VirtualOutput
+from agent.measure.replay import VirtualOutput
 from pipelines.errors import LLMError, LLMFault, StageError
 from pipelines.events import ChatEvent, ChatMessage, Pcm, ReasoningDelta, TextDelta, ToolCall, ToolSpec, Usage
 from pipelines.reply import Reply, ReplySettings, Voice

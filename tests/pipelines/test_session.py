@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator
 import numpy as np
 import pytest
 
-from agent.replay import Replayed, VirtualOutput
+from agent.measure.replay import Replayed, VirtualOutput
 from pipelines.errors import LLMError, LLMFault, QuickturnError, StageError
 from pipelines.events import ChatEvent, ChatMessage, Pcm, ToolCall, ToolSpec
 from pipelines.playout import AudioOutput

@@ -4,8 +4,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from agent.fetch import turn_detector_path
-from agent.recordings import shipped
+from agent.measure.recordings import shipped
+from agent.models.fetch import turn_detector_path
 from pipelines.errors import StageError
 from pipelines.events import SAMPLE_RATE_HZ, Pcm
 from pipelines.smart_turn import HEARS_S, SmartTurn

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from agent.replay import VirtualOutput
+from agent.measure.replay import VirtualOutput
 from pipelines.errors import LLMError, LLMFault
 from pipelines.events import ChatEvent, ChatMessage, FailoverAction, FailoverDecision, TextDelta, ToolCall, ToolSpec
 from pipelines.llm import ChatModel

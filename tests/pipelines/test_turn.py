@@ -2,10 +2,10 @@ from dataclasses import replace
 
 import pytest
 
-from agent.replay import Replayed, ReplayedTurn
+from agent.measure.replay import Replayed, ReplayedTurn
 from pipelines.errors import LLMError, LLMFault, StageError
 from pipelines.events import TextDelta, ToolCall, ToolSpec, Usage
-from pipelines.timeline import Stage
+from pipelines.stopwatch.timeline import Stage
 from pipelines.tools import Tool
 from pipelines.turn import Guess, Mode, Outcome, Turn
 from tests.scripted import (

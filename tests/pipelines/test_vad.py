@@ -3,7 +3,7 @@ from collections.abc import Iterable
 import numpy as np
 import pytest
 
-from agent.recordings import shipped
+from agent.measure.recordings import shipped
 from pipelines.events import AudioFrame, Pcm, SpeechStarted, SpeechStopped
 from pipelines.vad import WINDOW_SAMPLES, VadSettings, VoiceActivity
 

@@ -9,7 +9,7 @@ from pipelines.errors import InputError, LLMError, LLMFault
 from pipelines.events import ChatEvent, ChatMessage, ReasoningDelta, TextDelta, ToolCall, ToolSpec, Usage
 from pipelines.llm.catalogue import Endpoint, Model
 from pipelines.llm.chat import ChatCompletions, ChatSettings
-from pipelines.llm.simulator import Pacer
+from pipelines.pacer.simulator import Pacer
 from tests.pipelines.llm.raw_server import SSE, raw_server, response
 
 KEY = "sk-very-secret-0123456789"

@@ -9,7 +9,7 @@ import pytest
 from pipelines.events import ChatMessage, TextDelta
 from pipelines.llm.catalogue import Endpoint, Model
 from pipelines.llm.chat import ChatCompletions
-from pipelines.llm.simulator import Pacer
+from pipelines.pacer.simulator import Pacer
 
 TTFT_MS = 50
 ASKED = [ChatMessage("system", "You are a voice agent. " * 20), ChatMessage("user", "Tell me a joke.")]

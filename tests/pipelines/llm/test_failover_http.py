@@ -13,7 +13,7 @@ from pipelines.llm.catalogue_file import load_catalogue
 from pipelines.llm.chat import ChatCompletions, ChatSettings
 from pipelines.llm.failover import Failover
 from pipelines.llm.health import FailoverSettings, Hedge
-from pipelines.llm.simulator import Pacer
+from pipelines.pacer.simulator import Pacer
 from tests.scripted import now
 
 ASK = [ChatMessage("user", "What is the capital of Norway?")]

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from agent.fetch import whisper_path
-from agent.recordings import Recording, shipped
+from agent.measure.recordings import Recording, shipped
+from agent.models.fetch import whisper_path
 from pipelines.errors import StageError
 from pipelines.events import AudioFrame, Heard, Pcm, SpeechStarted, SpeechStopped, Transcript
 from pipelines.stt.guards import Guards

@@ -11,7 +11,7 @@ import pytest
 from piper.config import PiperConfig, SynthesisConfig
 from piper.voice import PiperVoice
 
-from agent.fetch import voice_path
+from agent.models.fetch import voice_path
 from pipelines.audio import first_audible_sample
 from pipelines.errors import StageError
 from pipelines.events import Pcm

@@ -1,0 +1,118 @@
+"""One measurement, whoever asks for it (`replay`, `compare`, `demo`): recordings x models x modes -> turns, rows,
+files.
+
+It opens the rig, runs the replays, writes the trace as turns finish and the WAVs as recordings do. What is printed is
+the caller's.
+"""
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, field
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from agent.exports.telemetry import TurnSink, open_telemetry
+from agent.measure.output_folder import make_folder, wav_name, write_findings, write_wav
+from agent.measure.recordings import Recording
+from agent.measure.replay import Replayed
+from agent.measure.results import Document, rows, summarise
+from agent.measure.runs import Job, Run, default_lanes, run_jobs
+from agent.report.terminal import label, progress
+from agent.setup.config import Config
+from agent.setup.rig import Rig, open_rig
+from agent.trace.files import TraceFile, session_line
+from pipelines.turn import Mode
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """What is measured. `lanes` replays run at a time, None for as many as do not slow each other. `out` receives
+    WAVs, trace and report; `trace` a trace alone.
+    """
+
+    config: Config
+    recordings: Sequence[Recording]
+    llms: Sequence[str]
+    modes: Sequence[Mode]
+    title: str
+    lanes: int | None = None
+    repeat: int = 1
+    out: Path | None = None
+    trace: Path | None = None
+
+    def jobs(self) -> list[Job]:
+        """All replays, with models and modes interleaved, so that a drift of the machine hits all alike."""
+        return [
+            Job(recording, llm, mode)
+            for _ in range(self.repeat)
+            for recording in self.recordings
+            for mode in self.modes
+            for llm in self.llms
+        ]
+
+
+@dataclass(slots=True)
+class Measured:
+    """What came out: the trace's session line, turns, rows, summary, and where files were written."""
+
+    session: Document
+    turns: list[Document]
+    rows: list[Document]
+    summary: Document
+    wavs: list[tuple[str, Path]] = field(default_factory=list)
+    report: Path | None = None
+
+    def document(self) -> dict[str, Any]:
+        """The JSON document of `--json`."""
+        return {"turns": self.turns, "summary": self.summary, "rows": self.rows, "session": self.session}
+
+
+async def measure(measurement: Measurement, console: Console) -> Measured:
+    """Run it. Raises InputError, and ServiceError where a model cannot be reached at all."""
+    out = make_folder(measurement.out) if measurement.out else None
+    async with open_rig(measurement.config, measurement.llms) as rig:
+        session = session_line(rig)
+        with ExitStack() as files:
+            paths = [measurement.trace, out / "trace.jsonl" if out else None]
+            traces = [files.enter_context(TraceFile(path, session)) for path in paths if path]
+            telemetry = files.enter_context(open_telemetry(measurement.config.telemetry))
+            for note in telemetry.notes:
+                console.print(note, style="dim", markup=False)
+            run, wavs = await _replay_all(measurement, rig, [*traces, *telemetry.sinks], out, console)
+        summary = summarise(run.turns, run.loop_lag_ms)
+        summary["failover"]["states"] = {llm: asdict(state) for llm, state in rig.failover_states().items()}
+    measured = Measured(session, run.turns, rows(run.turns, measurement.llms[0]), summary, wavs)
+    if out is not None:
+        measured.report = write_findings(out, session, run.turns, measured.rows, title=measurement.title, audio=wavs)
+    return measured
+
+
+async def _replay_all(
+    measurement: Measurement, rig: Rig, sinks: Sequence[TurnSink], out: Path | None, console: Console
+) -> tuple[Run, list[tuple[str, Path]]]:
+    jobs = measurement.jobs()
+    only_run = len(jobs) == len(measurement.recordings)
+    folder = out if out is None or only_run else out / "wavs"
+    wavs: list[tuple[str, Path]] = []
+    indices = count()
+    with progress(console, "replaying", len(jobs)) as advance:
+
+        def on_done(job: Job, replayed: Replayed, documents: list[Document]) -> None:
+            for document in documents:
+                index = next(indices)
+                for sink in sinks:
+                    sink.turn(index, document)
+            if folder is not None:
+                name = wav_name(replayed, job.llm, job.mode.value, only_run=only_run)
+                wavs.append((_wav_title(job, rig), write_wav(make_folder(folder) / name, replayed.two_tracks())))
+            advance(f"{replayed.recording.name}, {job.mode.value}")
+
+        return await run_jobs(rig, jobs, measurement.lanes or default_lanes(), on_done), sorted(wavs)
+
+
+def _wav_title(job: Job, rig: Rig) -> str:
+    name = label(job.llm, simulated=rig.models[job.llm].endpoint.simulated)
+    return f"{job.recording.name}: {name}, {job.mode.value}"

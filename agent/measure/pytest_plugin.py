@@ -1,0 +1,135 @@
+"""A pytest fixture that holds an agent to its latency: it replays a recording and hands back the turn.
+
+    def test_the_agent_answers_at_once(quickturn):
+        turn = quickturn.replay("question.wav", llm="groq/llama-3.3-70b-versatile")
+        assert turn.stages.llm_ttft_ms < 300
+
+It costs nothing where it is not used: engines are loaded on the first replay, once for each configuration and LLM.
+"""
+
+from collections.abc import Iterator
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    import asyncio
+
+    from agent.setup.rig import Rig
+
+
+@dataclass(frozen=True, slots=True)
+class Stages:
+    """The real durations of a turn's stages, hidden or not; None for what never happened."""
+
+    endpointing_ms: float | None
+    stt_final_ms: float | None
+    llm_ttft_ms: float | None
+    llm_first_sentence_ms: float | None
+    llm_tokens_per_s: float | None
+    tts_ttfb_ms: float | None
+    leading_silence_ms: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """A turn as the trace holds it; `document` is the whole line."""
+
+    transcript: str
+    reply: str
+    outcome: str
+    turn_latency_ms: float | None
+    wer: float | None
+    stages: Stages
+    error: str | None
+    document: dict[str, Any]
+
+
+class Quickturn:
+    """Replays recordings through the agent of a configuration."""
+
+    def __init__(self, runner: "asyncio.Runner", config: Path | None) -> None:
+        self._runner = runner
+        self._config = config
+        self._stack = AsyncExitStack()
+        self._rigs: dict[tuple[Path | None, str], Rig] = {}
+
+    def replay(
+        self,
+        recording: str | Path,
+        *,
+        llm: str | None = None,
+        mode: str | None = None,
+        config: str | Path | None = None,
+    ) -> Turn:
+        """The only turn of a recording, in real time. Raises InputError, ServiceError; AssertionError for several."""
+        turns = self.turns(recording, llm=llm, mode=mode, config=config)
+        assert len(turns) == 1, f"{recording} holds {len(turns)} turns: use quickturn.turns"
+        return turns[0]
+
+    def turns(
+        self,
+        recording: str | Path,
+        *,
+        llm: str | None = None,
+        mode: str | None = None,
+        config: str | Path | None = None,
+    ) -> list[Turn]:
+        """All turns of a recording, in real time. Raises InputError and ServiceError."""
+        path = Path(config) if config else self._config
+        return self._runner.run(self._replayed(Path(recording), llm, mode, path))
+
+    async def _replayed(self, path: Path, llm: str | None, mode: str | None, config: Path | None) -> list[Turn]:
+        from agent.measure.recordings import load
+        from agent.measure.replay import Replay
+        from agent.measure.results import turn_documents
+        from agent.setup.config import load_config
+        from agent.setup.rig import open_rig
+
+        settings = load_config(config, {"agent": {"llm": llm, "mode": mode}})
+        agent = settings.agent
+        (recording,) = load([path])
+        if (config, agent.llm) not in self._rigs:
+            self._rigs[config, agent.llm] = await self._stack.enter_async_context(open_rig(settings, [agent.llm]))
+        rig = self._rigs[config, agent.llm]
+        replayed = await Replay(recording, rig.clock).run(rig.session_builder(agent.llm, agent.mode))
+        return [_turn(document) for document in turn_documents(replayed, rig, agent.llm, agent.mode)]
+
+    def close(self) -> None:
+        """Close engines and connections."""
+        self._runner.run(self._stack.aclose())
+
+
+def _turn(document: dict[str, Any]) -> Turn:
+    return Turn(
+        document["transcript"],
+        document["reply"],
+        document["outcome"],
+        document["turn_latency_ms"],
+        document["wer"],
+        Stages(**document["stages"]),
+        document["error"],
+        document,
+    )
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the option that names the agent under test."""
+    group = parser.getgroup("quickturn")
+    group.addoption("--quickturn-config", type=Path, default=None, help="Configuration of the agent under test (TOML).")
+
+
+@pytest.fixture(scope="session")
+def quickturn(pytestconfig: pytest.Config) -> Iterator[Quickturn]:
+    """Replays recordings through the agent; `quickturn.replay("question.wav", llm=…)` gives the turn."""
+    import asyncio
+
+    with asyncio.Runner() as runner:
+        agent = Quickturn(runner, pytestconfig.getoption("--quickturn-config"))
+        try:
+            yield agent
+        finally:
+            agent.close()

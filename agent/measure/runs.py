@@ -1,0 +1,84 @@
+"""Runs of many replays: several lanes at a time over one rig, with the event loop's lag measured meanwhile.
+
+Replays are in real time, so lanes save time; they share two cores, so too many of them would measure each other. It
+prints nothing.
+"""
+
+import asyncio
+import gc
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from agent.measure.recordings import Recording
+from agent.measure.replay import Replay, Replayed
+from agent.measure.results import Document, turn_documents
+from agent.setup.cores import cores
+from agent.setup.rig import Rig
+from pipelines.turn import Mode
+
+_CORES_A_LANE = 2
+"""At the end of a question the final decode, the turn detector and the voice keep two cores busy at once: a second
+replay on them makes both slower (README, Numbers).
+"""
+
+_LAG_PERIOD_S = 0.01
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One recording through one model in one mode."""
+
+    recording: Recording
+    llm: str
+    mode: Mode
+
+
+@dataclass(slots=True)
+class Run:
+    """What came of the jobs, in their order."""
+
+    turns: list[Document] = field(default_factory=list)
+    loop_lag_ms: list[float] = field(default_factory=list)
+
+
+OnDone = Callable[[Job, Replayed, list[Document]], None]
+
+
+def default_lanes() -> int:
+    """How many replays run at a time without slowing each other."""
+    return max(1, round(cores()) // _CORES_A_LANE)
+
+
+async def run_jobs(rig: Rig, jobs: Sequence[Job], lanes: int, on_done: OnDone) -> Run:
+    """Replay all jobs; `on_done` hears of each as it ends."""
+    results: dict[int, list[Document]] = {}
+    run = Run()
+    waiting = iter(enumerate(jobs))
+    gc.collect()
+    gc.freeze()  # the loaded models are not searched for garbage again: that would stop the clock for milliseconds
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            watch = tasks.create_task(_watch_lag(run.loop_lag_ms), name="lag")
+            workers = [tasks.create_task(_lane(rig, waiting, results, on_done), name=f"lane {n}") for n in range(lanes)]
+            await asyncio.wait(workers)
+            watch.cancel()
+    finally:
+        gc.unfreeze()
+    run.turns = [document for index in sorted(results) for document in results[index]]
+    return run
+
+
+async def _lane(rig: Rig, jobs: Iterator[tuple[int, Job]], results: dict[int, list[Document]], on_done: OnDone) -> None:
+    for index, job in jobs:
+        replayed = await Replay(job.recording, rig.clock).run(rig.session_builder(job.llm, job.mode))
+        results[index] = turn_documents(replayed, rig, job.llm, job.mode)
+        on_done(job, replayed, results[index])
+
+
+async def _watch_lag(lags_ms: list[float]) -> None:
+    """How much later than asked for a sleeping task is woken: what every stage's marks may be off by."""
+    clock = asyncio.get_running_loop().time
+    while True:
+        due_s = clock() + _LAG_PERIOD_S
+        await asyncio.sleep(_LAG_PERIOD_S)
+        lags_ms.append((clock() - due_s) * 1_000)

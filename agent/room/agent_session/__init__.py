@@ -1,0 +1,1 @@
+"""LiveKit's AgentSession holds the conversation, and Quickturn's stopwatch watches it."""

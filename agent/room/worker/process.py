@@ -1,0 +1,121 @@
+"""The worker's process: LiveKit asked whether it lets us in, the models loaded, rooms served until a signal."""
+
+import asyncio
+import os
+import signal
+from collections.abc import Iterator, Sequence
+from contextlib import AsyncExitStack, contextmanager
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from agent.exports.prometheus import TurnMetrics
+from agent.exports.telemetry import Numbered, TurnSink, open_telemetry
+from agent.room.session import RoomSession
+from agent.room.worker.log import keep_native_log, quieten
+from agent.room.worker.places import Arrival, Enter, Stay
+from agent.room.worker.worker import Post, Worker
+from agent.setup.config import Config
+from agent.setup.rig import Rig, open_rig
+from agent.trace.files import TraceFile, session_line
+from pipelines.errors import InputError
+
+
+class Engine(StrEnum):
+    """What holds the conversations."""
+
+    QUICKTURN = "quickturn"
+    AGENT_SESSION = "agent-session"
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What is asked for: the first of `llms` answers until somebody in the room says otherwise."""
+
+    config: Config
+    llms: Sequence[str]
+    post: Post
+    engine: Engine
+    trace: Path | None = None
+    set_up: str = "best"
+    """How AgentSession takes turns, by its name in `SET_UPS`."""
+
+
+async def work(wanted: Work) -> bool:
+    """Serve rooms until told to stop; whether no conversation was cut.
+
+    Raises InputError, and ServiceError where LiveKit or a model cannot be reached.
+    """
+    quieten()
+    await wanted.post.livekit.check()  # before the seconds that models take to load
+    if wanted.engine is Engine.AGENT_SESSION:
+        from agent.room.agent_session.held_session import SET_UPS, preload
+
+        if wanted.set_up not in SET_UPS:
+            raise InputError(f"--set-up {wanted.set_up!r} is not one of: {', '.join(SET_UPS)}")
+        preload()  # 3 s that the first room would wait for
+    # LiveKit would load its own models into every process; our engine has its own.
+    os.environ.setdefault("LIVEKIT_AGENTS_PRELOAD_LOCAL_INFERENCE", "0")
+    async with AsyncExitStack() as stack:
+        rig = await stack.enter_async_context(open_rig(wanted.config, wanted.llms))
+        telemetry = stack.enter_context(open_telemetry(wanted.config.telemetry))
+        traces = [stack.enter_context(TraceFile(wanted.trace, session_line(rig)))] if wanted.trace else []
+        for note in telemetry.notes:
+            _say(note)
+        keep_native_log()
+        sinks = (Numbered([*traces, *telemetry.sinks]),)
+        worker = Worker(wanted.post, _enter(wanted, rig, sinks), _say)
+        for sink in telemetry.sinks:
+            if isinstance(sink, TurnMetrics):
+                _show_load(worker, sink)
+        with signals() as (told, at_once):
+            return await worker.run(told, at_once)
+
+
+def _enter(wanted: Work, rig: Rig, sinks: Sequence[TurnSink]) -> Enter:
+    llms = wanted.llms
+
+    def quickturn(arrival: Arrival) -> Stay:
+        def tell(line: str) -> None:
+            _say(f"room {arrival.room!r}: {line}")
+
+        return RoomSession(rig, llms, sinks, arrival.opening, arrival.history, tell)
+
+    def agent_session(arrival: Arrival) -> Stay:
+        from agent.room.agent_session.held_session import SET_UPS
+        from agent.room.agent_session.stay import AgentSessionStay
+
+        return AgentSessionStay(rig, llms, sinks, arrival.opening, arrival.history, SET_UPS[wanted.set_up])
+
+    return quickturn if wanted.engine is Engine.QUICKTURN else agent_session
+
+
+def _show_load(worker: Worker, metrics: TurnMetrics) -> None:
+    metrics.gauge("quickturn_room_sessions", "Rooms that are served.", lambda: len(worker.places.all))
+    metrics.gauge(
+        "quickturn_room_load",
+        "Share of what this worker can serve in real time that is in use; from 1 on it takes no further room.",
+        lambda: worker.admission.load,
+    )
+
+
+@contextmanager
+def signals() -> Iterator[tuple[asyncio.Event, asyncio.Event]]:
+    """Set by the first and by the second SIGTERM or SIGINT."""
+    loop, told, at_once = asyncio.get_running_loop(), asyncio.Event(), asyncio.Event()
+
+    def signalled() -> None:
+        (at_once if told.is_set() else told).set()
+
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    for number in numbers:
+        loop.add_signal_handler(number, signalled)
+    try:
+        yield told, at_once
+    finally:
+        for number in numbers:
+            loop.remove_signal_handler(number)
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)

@@ -1,0 +1,1 @@
+"""`quickturn talk`: the agent on this machine's microphone and speaker."""

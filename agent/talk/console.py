@@ -1,0 +1,170 @@
+"""What a live conversation looks like on a terminal: words as they come, the last turn's waterfall, running figures.
+
+It draws from the conversation's state a few times a second and changes nothing. Where there is no terminal, plain lines
+say what has happened.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.console import Console, Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from agent.live.conversation import Conversation
+from agent.live.view import state, understood
+from agent.measure.statistics import percentiles
+from agent.report.terminal import label
+from agent.talk.microphone import Microphone
+from pipelines.session import AgentPaused, AgentResumed, SessionEvent, TurnFinished
+from pipelines.turn import Outcome
+
+_COLOURS = {
+    "endpoint": "dark_orange",
+    "stt": "green4",
+    "llm_ttft": "dodger_blue2",
+    "llm_sentence": "sky_blue2",
+    "tool": "gold3",
+    "tts": "orchid",
+    "output": "red3",
+    "leading_silence": "medium_violet_red",
+    "overhead": "grey50",
+}
+_METER_DB = 60.0
+_METER_CELLS = 12
+
+
+class LiveConsole:
+    """The picture of one conversation; `llms` are those that the keys 1 to 9 choose among."""
+
+    def __init__(self, conversation: Conversation, microphone: Microphone, llms: Sequence[str]) -> None:
+        self.note = ""
+        self._conversation = conversation
+        self._microphone = microphone
+        self._llms = llms
+
+    def __rich__(self) -> RenderableType:
+        parts: list[RenderableType] = [self._status(), Text(""), *self._words(), Text("")]
+        completed = [t for t in self._conversation.turns if t["turn_latency_ms"] is not None]
+        if completed:
+            parts += [waterfall(completed[-1]), Text(""), figures(self._conversation.turns), Text("")]
+        parts.append(self._keys())
+        if self.note:
+            parts.append(Text(self.note, style="yellow"))
+        return Group(*parts)
+
+    def _status(self) -> Text:
+        microphone, conversation = self._microphone, self._conversation
+        level = 0.0 if microphone.muted else max(0.0, min(1.0, 1 + microphone.level_dbfs / _METER_DB))
+        lit = round(level * _METER_CELLS)
+        return Text.assemble(
+            (f" {state(conversation.current):<10}", "bold reverse"),
+            "  mic ",
+            ("█" * lit, "green"),
+            ("░" * (_METER_CELLS - lit), "grey50"),
+            ("  muted", "red") if microphone.muted else "",
+            f"  {conversation.mode.value}, {_label(conversation.llm)}",
+        )
+
+    def _words(self) -> list[Text]:
+        turn = self._conversation.current
+        if turn is None and self._conversation.turns:
+            last = self._conversation.turns[-1]
+            return [Text(f"you    {last['transcript']}"), Text(f"agent  {last['heard']}", style="cyan")]
+        if turn is None:
+            return [Text("say something; the agent hears you", style="dim"), Text("")]
+        stable, rest = understood(turn)
+        reply = turn.answer.reply.text if turn.answer else ""
+        return [Text.assemble("you    ", (stable, "bold"), (rest, "dim italic")), Text(f"agent  {reply}", style="cyan")]
+
+    def _keys(self) -> Text:
+        counts = self._microphone.counts
+        choices = "  ".join(
+            f"[{n}] {name}" if name != self._conversation.llm else f"[{n}] {name} ←"
+            for n, name in enumerate(self._llms[:9], 1)
+        )
+        text = Text(f"{choices}\n" if len(self._llms) > 1 else "", style="dim")
+        text.append("[m] mute  [s] mode  [t] save trace  [w] save WAV  [q] quit")
+        if any((counts.overruns, counts.dropped, counts.underruns, counts.lost)):
+            text.append(
+                f"   overruns {counts.overruns}, dropped {counts.dropped}, underruns {counts.underruns}, "
+                f"card lost {counts.lost}",
+                style="red",
+            )
+        return text
+
+
+def plain_lines(event: SessionEvent, document: Mapping[str, Any] | None) -> list[str]:
+    """The same in lines, for what is no terminal."""
+    match event:
+        case AgentPaused():
+            return ["       (listening)"]
+        case AgentResumed():
+            return ["       (going on)"]
+        case TurnFinished() if document is not None and (document["transcript"] or document["error"]):
+            lines = [f"you    {document['transcript']}", f"agent  {document['heard']}"]
+            if document["error"]:
+                lines.append(f"       failed: {document['error']}")
+            if document["turn_latency_ms"] is not None:
+                shares = ", ".join(f"{s['stage']} {s['ms']:.0f}" for s in document["critical_path"] if s["ms"] >= 0.5)
+                lines.append(f"       {document['turn_latency_ms']:.0f} ms ({document['outcome']}): {shares}")
+            return lines
+        case _:
+            return []
+
+
+def waterfall(turn: Mapping[str, Any], width: int = 60) -> RenderableType:
+    """The critical path of a turn as one bar, its stages named below it."""
+    total = max(1.0, turn["turn_latency_ms"])
+    bar, legend = Text(), Text()
+    for segment in turn["critical_path"]:
+        if segment["ms"] < 0.5:
+            continue
+        colour = _COLOURS.get(segment["stage"], "white")
+        bar.append(" " * max(1, round(width * segment["ms"] / total)), style=f"on {colour}")
+        legend.append("■ ", style=colour)
+        legend.append(f"{segment['stage']} {segment['ms']:.0f}  ")
+    bar.append(f"  {turn['turn_latency_ms']:.0f} ms", style="bold")
+    if turn["outcome"] != Outcome.COMPLETED:
+        bar.append(f" ({turn['outcome']})")
+    return Group(bar, legend)
+
+
+def figures(turns: Sequence[Mapping[str, Any]]) -> Table:
+    """Running figures by LLM and mode; completed turns only."""
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    table.add_column("LLM", overflow="ellipsis", no_wrap=True, max_width=28)
+    for name in ("turns", "p50", "p95", "endp.", "TTFT", "tok/s", "TTS", "hits"):
+        table.add_column(name, justify="right")
+    cells: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
+    for turn in turns:
+        if turn["outcome"] == Outcome.COMPLETED and turn["turn_latency_ms"] is not None:
+            cells.setdefault((turn["llm"], turn["mode"]), []).append(turn)
+    for (llm, mode), group in cells.items():
+        latency = percentiles([t["turn_latency_ms"] for t in group])
+        table.add_row(
+            f"{_label(llm)} {mode[:4]}",
+            str(len(group)),
+            *(f"{latency[key]:.0f}" for key in ("p50", "p95")),
+            *(
+                _median([t["stages"][stage] for t in group])
+                for stage in ("endpointing_ms", "llm_ttft_ms", "llm_tokens_per_s", "tts_ttfb_ms")
+            ),
+            f"{sum(t['speculation']['hit'] for t in group)}/{sum(t['speculation']['requests'] for t in group)}",
+        )
+    return table
+
+
+def _label(llm: str) -> str:
+    return label(llm, simulated=llm.startswith("sim/"))
+
+
+def _median(values: Sequence[float | None]) -> str:
+    known = [value for value in values if value is not None]
+    return f"{percentiles(known)['p50']:.0f}" if known else "–"
+
+
+def terminal() -> Console | None:
+    """The terminal to draw on; None where stdout is none."""
+    console = Console(highlight=False)
+    return console if console.is_terminal else None

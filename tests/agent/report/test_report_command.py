@@ -1,0 +1,67 @@
+"""`quickturn report` over a trace of scripted turns, and the Chrome trace that it exports."""
+
+import json
+import sys
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from agent.cli import main
+from agent.exports.chrome import chrome_events
+from pipelines.stopwatch.whatif import Speed
+from pipelines.turn import Mode
+from tests.agent.whatif.test_whatif import SESSION, turn
+
+
+@pytest.fixture(scope="module")
+def turns() -> list[dict[str, Any]]:
+    return [turn(f"sim/{ms}:90", mode, Speed(ms, 90)) for ms in (100, 200) for mode in Mode]
+
+
+def quickturn(*arguments: object) -> int:
+    sys.argv = ["quickturn", *map(str, arguments)]
+    with pytest.raises(SystemExit) as ended:
+        main()
+    return int(ended.value.code or 0)
+
+
+def test_a_trace_becomes_a_page_pictures_and_a_chrome_trace(tmp_path: Path, turns: list[dict[str, Any]]) -> None:
+    trace = tmp_path / "trace.jsonl"
+    trace.write_text("\n".join(map(json.dumps, [SESSION, *turns])) + "\n")
+    assert quickturn("report", trace, "--out", tmp_path / "out", "--chrome-trace", tmp_path / "chrome.json") == 0
+    assert "sim/100:90" in (tmp_path / "out" / "report.html").read_text()
+    assert (tmp_path / "out" / "pictures" / "grid.svg").exists()
+    assert len(json.loads((tmp_path / "chrome.json").read_text())["traceEvents"]) > 50
+
+
+def test_a_trace_without_a_turn_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    trace = tmp_path / "trace.jsonl"
+    trace.write_text(json.dumps(SESSION) + "\n")
+    assert quickturn("report", trace, "--out", tmp_path / "out") == 2
+    assert "holds no turn" in capsys.readouterr().err
+
+
+def test_every_event_has_what_the_format_asks_for(turns: list[dict[str, Any]]) -> None:
+    for event in chrome_events(turns):
+        assert {"name", "ph", "pid", "tid", "ts"} <= set(event)
+        if event["ph"] == "X":
+            assert isinstance(event["ts"], int)
+            assert event["ts"] >= 0
+            assert event["dur"] >= 0
+
+
+def test_the_critical_path_of_a_turn_lasts_as_long_as_its_latency(turns: list[dict[str, Any]]) -> None:
+    lengths: dict[int, int] = defaultdict(int)
+    for event in chrome_events(turns):
+        if event.get("cat") == "critical path":
+            lengths[event["pid"]] += event["dur"]
+    expected = {process: turn["turn_latency_ms"] * 1_000 for process, turn in enumerate(turns, start=1)}
+    assert lengths == {process: pytest.approx(us, abs=100) for process, us in expected.items()}
+
+
+def test_turns_of_one_llm_and_mode_do_not_overlap(turns: list[dict[str, Any]]) -> None:
+    events = [e for e in chrome_events([turns[0], turns[0]]) if e["ph"] == "X" and e["cat"] == "speech"]
+    first, second = events
+    assert second["ts"] > first["ts"] + first["dur"]
