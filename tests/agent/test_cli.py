@@ -9,20 +9,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from agent.cli import main
-from tests.timing import once_undisturbed
-
-
-def quickturn(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *argv: object
-) -> tuple[int, str, str]:
-    """Exit code, stdout and stderr of a command line."""
-    monkeypatch.setattr(sys, "argv", ["quickturn", *map(str, argv)])
-    with pytest.raises(SystemExit) as ended:
-        main()
-    captured = capsys.readouterr()
-    code = ended.value.code
-    return (code if isinstance(code, int) else 0), captured.out, captured.err
+from tests.command_line import quickturn
 
 
 @pytest.fixture
@@ -66,7 +53,8 @@ def test_bad_input_gets_one_line_and_exit_code_2(
     argv, message = BAD_INPUT[case]
     if case not in ("a missing file", "a directory"):
         argv = [*argv, str(wav)]
-    code, out, err = quickturn(monkeypatch, capsys, *argv)
+    code = quickturn(*argv)
+    out, err = capsys.readouterr()
     assert code == 2
     assert not out
     assert message in err
@@ -97,7 +85,8 @@ def test_offline_refuses_to_download_with_one_line(
     monkeypatch.setenv("HF_HUB_OFFLINE", "0")
     for name, value in {"URL": "ws://127.0.0.1:9", "API_KEY": "devkey", "API_SECRET": "secret"}.items():
         monkeypatch.setenv(f"LIVEKIT_{name}", value)
-    code, out, err = quickturn(monkeypatch, capsys, *argv, "--offline")
+    code = quickturn(*argv, "--offline")
+    out, err = capsys.readouterr()
     assert (code, out) == (2, "")
     last = err.strip().splitlines()[-1]
     assert last.startswith(
@@ -107,14 +96,13 @@ def test_offline_refuses_to_download_with_one_line(
     assert argv == ["demo"] or err.count("\n") == 1  # the demo says first what it will do
 
 
-def test_compare_replays_the_recordings_of_its_baseline(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_compare_replays_the_recordings_of_its_baseline(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Those and no others: one that is not shipped has to be given."""
     turn = {"type": "turn", "recording": "mine", "llm": "sim/1:100", "mode": "streaming"}
     trace = tmp_path / "trace.jsonl"
     trace.write_text("\n".join(json.dumps(line) for line in ({"type": "session", "version": 1}, turn)) + "\n")
-    code, out, err = quickturn(monkeypatch, capsys, "compare", "--baseline", trace)
+    code = quickturn("compare", "--baseline", trace)
+    out, err = capsys.readouterr()
     assert (code, out) == (2, "")
     assert err == (
         "quickturn: recording 'mine' of the trace is not among the shipped ones: give the files of all of them\n"
@@ -122,57 +110,59 @@ def test_compare_replays_the_recordings_of_its_baseline(
 
 
 def test_an_unknown_configuration_key_is_named_by_its_full_path(
-    tmp_path: Path, wav: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, wav: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "mine.toml").write_text("[endpointing]\nlikly_ms = 200\n")
-    code, _, err = quickturn(monkeypatch, capsys, "replay", wav, "--config", tmp_path / "mine.toml")
+    code = quickturn("replay", wav, "--config", tmp_path / "mine.toml")
+    err = capsys.readouterr().err
     assert code == 2
     assert "endpointing.likly_ms is not one of: likely_ms" in err
 
 
 @pytest.mark.parametrize("option", ["--out", "--trace"])
 def test_an_unwritable_place_is_refused_before_anything_is_measured(
-    option: str, tmp_path: Path, wav: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    option: str, tmp_path: Path, wav: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "file").write_text("in the way")
-    code, _, err = quickturn(monkeypatch, capsys, "replay", wav, option, tmp_path / "file" / "below")
+    code = quickturn("replay", wav, option, tmp_path / "file" / "below")
+    err = capsys.readouterr().err
     assert code == 2
     assert "cannot be written" in err
 
 
 @pytest.mark.slow
-def test_a_full_disk_ends_with_one_line(
-    wav: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_full_disk_ends_with_one_line(wav: Path, capsys: pytest.CaptureFixture[str]) -> None:
     if not Path("/dev/full").exists():
         pytest.skip("this system has no /dev/full to stand for a full disk")
-    code, _, err = quickturn(monkeypatch, capsys, "replay", wav, "--trace", "/dev/full")
+    code = quickturn("replay", wav, "--trace", "/dev/full")
+    err = capsys.readouterr().err
     assert code == 2
     assert err.strip().splitlines()[-1].startswith("quickturn: trace /dev/full cannot be written: No space left")
 
 
-def test_a_port_in_use_is_named(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_port_in_use_is_named(capsys: pytest.CaptureFixture[str]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
-        code, _, err = quickturn(monkeypatch, capsys, "llm-sim", "--port", port)
+        code = quickturn("llm-sim", "--port", port)
+        err = capsys.readouterr().err
     assert code == 2
     assert f"port {port}" in err
 
 
-@once_undisturbed
 def test_help_answers_in_half_a_second() -> None:
-    started = time.monotonic()
-    shown = subprocess.run([sys.executable, "-m", "agent", "--help"], capture_output=True, text=True, check=True)
-    took_s = time.monotonic() - started
-    assert "demo" in shown.stdout
-    assert took_s < 0.5
+    took_s = []
+    for _ in range(3):
+        started_s = time.monotonic()
+        shown = subprocess.run([sys.executable, "-m", "agent", "--help"], capture_output=True, text=True, check=True)
+        took_s.append(time.monotonic() - started_s)
+        assert "demo" in shown.stdout
+    assert min(took_s) < 0.5  # other programs can only make it later
 
 
 @pytest.mark.slow
-def test_json_is_one_document_on_stdout_and_nothing_else(
-    wav: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    code, out, _ = quickturn(monkeypatch, capsys, "replay", wav, "--json")
+def test_json_is_one_document_on_stdout_and_nothing_else(wav: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code = quickturn("replay", wav, "--json")
+    out = capsys.readouterr().out
     document = json.loads(out)
     assert code == 0
     assert document["turns"][0]["outcome"] == "no_speech"

@@ -19,8 +19,8 @@ from typing import Any
 import pytest
 
 from agent.resources import shipped
-from tests.agent.bench.test_bench import quickturn
-from tests.agent.exports.test_telemetry import free_port
+from tests.command_line import quickturn
+from tests.ports import free_port
 
 pytestmark = [pytest.mark.live, pytest.mark.timeout(180)]
 KEY = "sk-only-on-this-machine-0123456789"

@@ -7,7 +7,6 @@ import asyncio
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -27,6 +26,7 @@ from tests.live.caller import Caller, joined
 from tests.live.livekit_server import LiveKitServer, livekit_server
 from tests.live.room_agent import Agent, quickturn_room
 from tests.live.transcribed import transcribed
+from tests.ports import free_port
 
 pytestmark = [pytest.mark.live, pytest.mark.timeout(180)]
 
@@ -122,13 +122,6 @@ def got(port: int, path: str) -> str:
     with urlopen(f"http://127.0.0.1:{port}{path}", timeout=5) as answer:
         text: str = answer.read().decode()
         return text
-
-
-def free_port() -> int:
-    with socket.socket() as held:
-        held.bind(("127.0.0.1", 0))
-        port: int = held.getsockname()[1]
-        return port
 
 
 def test_a_room_beyond_the_bound_is_refused_and_one_after_it_is_not(server: LiveKitServer, tmp_path: Path) -> None:

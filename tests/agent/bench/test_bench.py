@@ -19,10 +19,10 @@ from agent.bench.scenarios import SHIPPED, Scenario, Task, load_scenarios
 from agent.bench.schedule import Outcome, Plan
 from agent.bench.show import notes, speed_cells
 from agent.bench.task import Attempt, Connected, run_task
-from agent.cli import main
 from pipelines.errors import ConfigError, InputError, LLMError, LLMFault
 from pipelines.events import ChatEvent, ChatMessage, ReasoningDelta, TextDelta, ToolCall, ToolSpec, Usage
 from pipelines.llm.catalogue import Model
+from tests.command_line import quickturn
 from tests.scripted import now
 from tests.virtual_time import run
 
@@ -260,13 +260,6 @@ def test_a_scenario_that_is_not_there_is_refused(name: str, problem: str) -> Non
 
 
 # ---------------------------------------------------------------- the command
-
-
-def quickturn(*arguments: object) -> int:
-    sys.argv = ["quickturn", *map(str, arguments)]
-    with pytest.raises(SystemExit) as ended:
-        main()
-    return int(ended.value.code or 0)
 
 
 def test_a_bench_against_the_pacer_prints_rows_and_writes_every_request(

@@ -1,6 +1,5 @@
 import json
 import re
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -8,16 +7,9 @@ import pytest
 
 from agent.bench.mirror import Pair, Prompt, read_prompts, summary
 from agent.bench.task import Attempt
-from agent.cli import main
 from pipelines.errors import InputError
 from pipelines.events import ChatMessage
-
-
-def quickturn(*arguments: object) -> int:
-    sys.argv = ["quickturn", *map(str, arguments)]
-    with pytest.raises(SystemExit) as ended:
-        main()
-    return int(ended.value.code or 0)
+from tests.command_line import quickturn
 
 
 def pair(ours: str, theirs: str, ttfts_ms: tuple[float, float] = (200, 100), error: str | None = None) -> Pair:

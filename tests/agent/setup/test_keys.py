@@ -2,14 +2,13 @@
 
 import http.server
 import json
-import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from agent.cli import main
+from tests.command_line import quickturn
 
 MARKER = "sk-marker-4711-never-to-be-seen"
 QUESTION = Path(__file__).parents[3] / "recordings" / "why_so_fast.flac"
@@ -74,9 +73,7 @@ def test_a_key_is_in_no_output(
 ) -> None:
     out = ["--out", str(tmp_path / "out")] if arguments[0] != "doctor" else []
     trace = ["--trace", str(tmp_path / "t.jsonl")] if arguments[0] in ("replay", "compare") else []
-    sys.argv = ["quickturn", "--verbose", *arguments, "--config", str(config), *out, *trace]
-    with pytest.raises(SystemExit):
-        main()
+    quickturn("--verbose", *arguments, "--config", config, *out, *trace)
     said = capfd.readouterr()
     assert "parrot/p" in said.out + said.err  # it was really asked
     assert MARKER not in said.out + said.err
