@@ -1,4 +1,4 @@
-"""Real AgentSessions with our plugins, in no room: scripted engines in real time, and the real models."""
+"""Real AgentSessions with our plugins, in no room: scripted engines in driven time, and the real models."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Coroutine
@@ -23,7 +23,7 @@ from pipelines.events import SAMPLE_RATE_HZ
 from tests.agent.room.livekit_io import Loudspeaker, Microphone, ScriptedModel
 from tests.agent.scripted_rig import LLM, scripted_rig
 from tests.scripted import ENDPOINTING, ScriptedSTT, ScriptedTTS, loudness, now, voice
-from tests.timing import once_undisturbed
+from tests.virtual_time import run
 
 RECORDINGS = Path(__file__).parents[4] / "recordings"
 QUESTION = voice(800)
@@ -75,22 +75,11 @@ async def conversation(
         await hearing.aclose()
 
 
-def run(main: Coroutine[Any, Any, None]) -> None:
-    async def watched() -> None:
-        await main
-        await asyncio.sleep(0.05)
-        left = [t.get_name() for t in asyncio.all_tasks() if t is not asyncio.current_task()]
-        assert not [name for name in left if name.startswith(("stt", "tts", "STT", "TTS"))], left
-
-    asyncio.run(watched())
-
-
 def tiles_ms(document: Document) -> float:
     return float(sum(tile["ms"] for tile in document["critical_path"]))
 
 
 @pytest.mark.parametrize("preemptive", [True, False])
-@once_undisturbed
 def test_a_turn_is_answered_and_its_tiles_sum_to_its_latency(preemptive: bool) -> None:
     async def main() -> None:
         handling: TurnHandlingOptions = {
@@ -114,7 +103,7 @@ def test_a_turn_is_answered_and_its_tiles_sum_to_its_latency(preemptive: bool) -
         assert shares["endpoint"] >= (0 if preemptive else 190)
         assert document["usage"]["completion_tokens"] == 5
 
-    run(main())
+    run(main(), everywhere=True)
 
 
 def test_an_answer_is_interrupted_by_the_user_who_is_answered_next() -> None:
@@ -138,7 +127,7 @@ def test_an_answer_is_interrupted_by_the_user_who_is_answered_next() -> None:
         assert second["speculation"]["discards"] == 1
         assert second["transcript"] == "Stop."
 
-    run(main())
+    run(main(), everywhere=True)
 
 
 def test_what_the_agent_says_unasked_is_no_turn_and_the_question_after_it_is_answered() -> None:
@@ -150,7 +139,7 @@ def test_what_the_agent_says_unasked_is_no_turn_and_the_question_after_it_is_ans
             await room.turns(1)
         assert [document["reply"].strip() for document in room.documents] == ["Good."]
 
-    run(main())
+    run(main(), everywhere=True)
 
 
 def test_a_turn_that_the_end_of_the_session_cuts_off_is_told_too() -> None:
@@ -165,7 +154,7 @@ def test_a_turn_that_the_end_of_the_session_cuts_off_is_told_too() -> None:
         assert document["outcome"] == "interrupted"
         assert document["turn_latency_ms"] > 0
 
-    run(main())
+    run(main(), everywhere=True)
 
 
 def test_a_fault_of_the_recogniser_costs_its_turn_and_the_session_goes_on() -> None:
@@ -180,7 +169,7 @@ def test_a_fault_of_the_recogniser_costs_its_turn_and_the_session_goes_on() -> N
         assert model.asked == ["Yes."]
         assert room.documents[0]["outcome"] == "completed"
 
-    run(main())
+    run(main(), everywhere=True)
 
 
 def test_a_fault_of_the_model_is_a_failed_turn_and_the_next_one_is_answered() -> None:
@@ -197,7 +186,7 @@ def test_a_fault_of_the_model_is_a_failed_turn_and_the_next_one_is_answered() ->
         assert failed["turn_latency_ms"] is None
         assert answered["outcome"] == "completed"
 
-    run(main())
+    run(main(), everywhere=True)
 
 
 def test_without_livekits_openai_plugin_one_line_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
