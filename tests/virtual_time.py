@@ -77,7 +77,7 @@ class _PatientSelector(selectors.DefaultSelector):
 
 
 _ON_ITS_WAY_S = 0.001
-"""Loopback hands over what is written at once, so this real time is more than it needs; epoll counts in milliseconds."""
+"""Loopback hands over what is written at once, so this real time is more than enough; epoll counts in milliseconds."""
 
 _STEP_S = 1e-6
 """What a turn of the loop takes of its time, for those who poll the clock."""

@@ -9,6 +9,7 @@ from rich.console import Console
 from agent.pacer.serve import serve
 from pipelines.errors import InputError
 from pipelines.pacer.simulator import Pacer
+from tests.virtual_time import run_on_loopback
 
 
 def test_it_says_how_to_use_it_and_ends_cleanly_when_told() -> None:
@@ -21,7 +22,7 @@ def test_it_says_how_to_use_it_and_ends_cleanly_when_told() -> None:
         os.kill(os.getpid(), signal.SIGINT)
         await serving
 
-    asyncio.run(run())
+    run_on_loopback(run())
     text = printed.getvalue()
     assert "Simulated Chat Completions at http://127.0.0.1:" in text
     assert "cerebras-llama3.1-8b" in text
@@ -38,5 +39,5 @@ def test_a_taken_port_is_told_before_anything_is_printed() -> None:
             with pytest.raises(InputError, match="in use"):
                 await serve(port=port, console=Console(file=printed))
 
-    asyncio.run(run())
+    run_on_loopback(run())
     assert printed.getvalue() == ""

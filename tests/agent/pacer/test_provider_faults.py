@@ -12,10 +12,10 @@ from pipelines.llm.catalogue_file import load_catalogue
 from pipelines.llm.chat import ChatCompletions, ChatSettings
 from pipelines.pacer.simulator import Pacer
 from pipelines.turn import Outcome
-from tests.scripted import ScriptedTTS, Stages, dialogue, ms, now, voice
+from tests.scripted import Stages, dialogue, ms, now, voice
+from tests.virtual_time import run_on_loopback
 
 SETTINGS = ChatSettings(first_token_timeout_s=0.5, stall_timeout_s=0.3)
-LETTER_MS = 2  # these turns are played in real time
 TWO_TURNS = dialogue(("What time is it?", voice(400), None), ("What time is it?", voice(400), None))
 
 FAULTS = {
@@ -39,7 +39,7 @@ async def converse_with(models: Sequence[str]) -> list[tuple[Replayed, Stages]]:
 
     async def one(model: str, base_url: str) -> tuple[Replayed, Stages]:
         chat = ChatCompletions(catalogue.resolve(f"sim/{model}").at(base_url), SETTINGS)
-        stages = Stages(llm=chat, tts=ScriptedTTS(letter_ms=LETTER_MS))  # type: ignore[arg-type]  # the real client in the scripted one's place
+        stages = Stages(llm=chat)  # type: ignore[arg-type]  # the real client in the scripted one's place
         try:
             return await Replay(TWO_TURNS, now, ms(10)).run(stages.build), stages
         finally:
@@ -51,7 +51,7 @@ async def converse_with(models: Sequence[str]) -> list[tuple[Replayed, Stages]]:
 
 @pytest.fixture(scope="module")
 def conversations() -> dict[str, tuple[Replayed, Stages]]:
-    replayed = asyncio.run(converse_with([f"20:500?{fault}" for fault in FAULTS]))
+    replayed = run_on_loopback(converse_with([f"20:500?{fault}" for fault in FAULTS]))
     return dict(zip(FAULTS, replayed, strict=True))
 
 
@@ -81,7 +81,7 @@ def test_a_provider_that_dies_in_the_middle_of_a_turn_fails_that_turn_only() -> 
         async with Pacer(catalogue.paces()) as first:
             port = int(first.base_url.rsplit(":", 1)[1].split("/")[0])
             chat = ChatCompletions(catalogue.resolve("sim/20:30").at(first.base_url), SETTINGS)
-            stages = Stages(llm=chat, tts=ScriptedTTS(letter_ms=LETTER_MS))  # type: ignore[arg-type]
+            stages = Stages(llm=chat)  # type: ignore[arg-type]
             replaying = asyncio.create_task(Replay(TWO_TURNS, now, ms(10)).run(stages.build))
             while not first.requests or not first.requests[0].tokens_sent:  # noqa: ASYNC110 - the server has no event for it
                 await asyncio.sleep(0.01)
@@ -90,6 +90,6 @@ def test_a_provider_that_dies_in_the_middle_of_a_turn_fails_that_turn_only() -> 
         await chat.aclose()
         return replayed
 
-    first, second = asyncio.run(main()).turns
+    first, second = run_on_loopback(main()).turns
     assert first.trace.finished.outcome is Outcome.FAILED
     assert second.trace.finished.outcome is Outcome.COMPLETED

@@ -34,13 +34,13 @@ from pipelines.events import Pcm
 from tests.agent.scripted_rig import LLM, scripted_rig
 from tests.agent.web.web_page import Page, opened, serving
 from tests.scripted import REPLY, ScriptedLLM, ScriptedSTT, ScriptedTTS, now, silence, voice
-from tests.virtual_time import run as virtually
+from tests.virtual_time import run, run_on_loopback
 
 QUESTION = silence(96), voice(704)
 
 
 def quick_rig(**stages: Any) -> Rig:
-    """One that speaks fast, for these tests run in real time."""
+    """One that speaks fast."""
     rig = scripted_rig(**stages)
     cast(ScriptedTTS, rig.tts).letter_ms = 15
     return rig
@@ -70,7 +70,7 @@ def in_a_conversation(do: Callable[[Page], Awaitable[Any]], rig: Rig | None = No
             await page.told("welcome")
             await do(page)
 
-    asyncio.run(main())
+    run_on_loopback(main())
 
 
 # ---------------------------------------------------------------- conversing
@@ -86,7 +86,7 @@ def test_a_turn_goes_all_the_way_over_the_socket() -> None:
         async with serving(quick_rig()) as (_, address):
             return await ask(address, keep)
 
-    turn = asyncio.run(main())
+    turn = run_on_loopback(main())
     (page,) = seen
     assert (turn["transcript"], turn["heard"], turn["outcome"]) == ("What time is it?", REPLY, "completed")
     assert turn["simulated"]
@@ -120,7 +120,7 @@ def test_times_follow_what_the_page_has_really_played(start_delay_s: float) -> N
 
             await ask(address, compare, start_delay_s=start_delay_s)
 
-    asyncio.run(main())
+    run_on_loopback(main())
 
 
 def test_a_user_who_barges_in_is_heard_and_the_page_falls_silent() -> None:
@@ -161,7 +161,7 @@ def test_two_converse_at_once_and_a_third_is_refused_until_one_leaves() -> None:
             async with opened(address) as again:
                 await again.told("welcome")
 
-    asyncio.run(main())
+    run_on_loopback(main())
 
 
 def test_a_page_that_leaves_in_mid_answer_leaves_nothing_behind(caplog: pytest.LogCaptureFixture) -> None:
@@ -175,7 +175,7 @@ def test_a_page_that_leaves_in_mid_answer_leaves_nothing_behind(caplog: pytest.L
             left = {task.get_name() for task in asyncio.all_tasks()}
             assert not left & {"outbox", "playout", "picture", "clock", "conversation", "ear"}
 
-    asyncio.run(main())
+    run_on_loopback(main())
     assert not caplog.records
 
 
@@ -237,7 +237,7 @@ def test_turns_of_all_sessions_reach_the_sinks_numbered_as_they_finish() -> None
             await asyncio.gather(ask(address), ask(address))
         return sink.numbers
 
-    assert asyncio.run(main()) == [0, 1]
+    assert run_on_loopback(main()) == [0, 1]
 
 
 def test_the_server_tells_its_pages_that_it_stops() -> None:
@@ -254,7 +254,7 @@ def test_the_server_tells_its_pages_that_it_stops() -> None:
                 ended = asyncio.create_task(goodbye(socket))
             return await ended
 
-    assert asyncio.run(main()) == (1001, "the server was stopped")
+    assert run_on_loopback(main()) == (1001, "the server was stopped")
 
 
 # ---------------------------------------------------------------- what a page must not do
@@ -311,7 +311,7 @@ def test_what_a_page_must_not_send_ends_its_session_and_no_other(
             assert (await good.told("switched"))["mode"] == "streaming"
             assert len(server.sessions) == 1
 
-    asyncio.run(main())
+    run_on_loopback(main())
 
 
 @pytest.mark.parametrize(
@@ -352,7 +352,7 @@ def test_only_the_servers_own_page_may_converse(headers: dict[str, str], query: 
             assert refused.value.status == status
             assert not server.sessions
 
-    asyncio.run(main())
+    run_on_loopback(main())
 
 
 def test_a_rebound_name_is_given_no_page() -> None:
@@ -361,7 +361,7 @@ def test_a_rebound_name_is_given_no_page() -> None:
             hosts = ["rebound.example", "localhost:9", "[::1]:9"]
             return [(await client.get(f"{address}/setup", headers={"Host": host})).status for host in hosts]
 
-    assert asyncio.run(main()) == [403, 200, 200]
+    assert run_on_loopback(main()) == [403, 200, 200]
 
 
 def test_the_token_is_asked_for_everywhere_and_never_logged(caplog: pytest.LogCaptureFixture) -> None:
@@ -376,7 +376,7 @@ def test_the_token_is_asked_for_everywhere_and_never_logged(caplog: pytest.LogCa
             assert (await client.get(f"{address}/page/app.js")).status == 200
             assert (await ask(address, query="?token=open-sesame"))["outcome"] == "completed"
 
-    asyncio.run(main())
+    run_on_loopback(main())
     assert "sesam" not in caplog.text
 
 
@@ -403,7 +403,7 @@ def test_a_port_in_use_is_an_input_error() -> None:
                 async with listening(web.Application(), "127.0.0.1", port):
                     pass
 
-    asyncio.run(main())
+    run_on_loopback(main())
 
 
 # ---------------------------------------------------------------- what a page gets
@@ -434,7 +434,7 @@ def test_trace_and_wav_can_be_downloaded_while_the_conversation_lasts() -> None:
             assert name["outcome"] == "completed"
             assert (await client.get(f"{address}/sessions/nobody/trace.jsonl")).status == 404
 
-    asyncio.run(main())
+    run_on_loopback(main())
 
 
 def test_each_conversation_is_kept_in_a_folder_of_its_own(tmp_path: Path) -> None:
@@ -444,7 +444,7 @@ def test_each_conversation_is_kept_in_a_folder_of_its_own(tmp_path: Path) -> Non
                 await ask(address)
                 await emptied(server)
 
-    asyncio.run(main())
+    run_on_loopback(main())
     folders = sorted(tmp_path.iterdir())
     assert len(folders) == 2
     for folder in folders:
@@ -466,7 +466,7 @@ def test_a_recording_that_cannot_be_written_ends_that_session_with_a_reason(
             return code
 
     (tmp_path / "file").touch()
-    assert asyncio.run(main()) == 1011
+    assert run_on_loopback(main()) == 1011
     assert "a conversation is not recorded: --record" in caplog.text
 
 
@@ -478,7 +478,7 @@ def test_the_setup_offers_models_that_say_when_they_are_simulated() -> None:
             answer: dict[str, Any] = await (await client.get(f"{address}/setup")).json()
             return answer
 
-    setup = asyncio.run(main())
+    setup = run_on_loopback(main())
     assert setup["llms"][0] == {"name": LLM, "label": f"{LLM} (simulated)"}
     assert list(setup["modes"]) == ["sequential", "streaming", "speculative"]
     assert setup["stages"]["endpoint"]["colour"] == "#e69f00"
@@ -534,7 +534,7 @@ def with_output(do: Callable[[Wire], Awaitable[Any]]) -> None:
             pump.cancel()
             await asyncio.wait([pump])
 
-    virtually(main())
+    run(main())
 
 
 def test_at_most_a_second_is_sent_ahead_and_a_full_queue_makes_play_wait() -> None:
@@ -631,4 +631,4 @@ def test_the_fastest_ping_tells_the_pages_clock() -> None:
             clock.pong(99, 0.0)
         assert clock.process_time_s((now() + 77) * 1_000) == pytest.approx(now(), abs=1e-6)
 
-    virtually(main())
+    run(main())

@@ -1,4 +1,5 @@
-"""A page without a browser, for tests: it speaks the socket's language, plays in real time and reports what it played.
+"""A page without a browser, for tests: it speaks the socket's language, plays in the loop's time and reports what it
+played.
 
 Its clock runs beside ours with an offset, as a browser's does.
 """
@@ -97,7 +98,7 @@ class Page:
                 self._due_s = None
 
     async def speak(self, *parts: Pcm) -> None:
-        """Capture this in real time."""
+        """Capture this in the loop's time."""
         pcm, began_s = np.concatenate(parts), now()
         for start in range(0, len(pcm) - FRAME + 1, FRAME):
             await asyncio.sleep(began_s + (start + FRAME) / 16_000 - now())

@@ -11,6 +11,7 @@ from pipelines.llm.catalogue import Endpoint, Model
 from pipelines.llm.chat import ChatCompletions, ChatSettings
 from pipelines.pacer.simulator import Pacer
 from tests.pipelines.llm.raw_server import SSE, raw_server, response
+from tests.virtual_time import run_on_loopback
 
 KEY = "sk-very-secret-0123456789"
 JOKE = [ChatMessage("system", "You are brief."), ChatMessage("user", "Tell me a joke.")]
@@ -52,7 +53,7 @@ def heard_from(*pieces: bytes, settings: ChatSettings | None = None, hold_open: 
         async with raw_server(*pieces, hold_open=hold_open) as server:
             return await listen(server.base_url, settings=settings)
 
-    return asyncio.run(run())
+    return run_on_loopback(run())
 
 
 def chunk(delta: dict[str, object], finish_reason: str | None = None) -> bytes:
@@ -83,7 +84,7 @@ def test_an_answer_comes_as_text_and_ends_with_the_usage() -> None:
         async with Pacer({}) as pacer:
             return await listen(pacer.base_url, "1:20000")
 
-    events = asyncio.run(run())
+    events = run_on_loopback(run())
     assert text_of(events).endswith((".", "?"))
     assert isinstance(events[-1], Usage)
     assert events[-1].completion_tokens == len(events) - 1
@@ -135,7 +136,7 @@ def test_tools_are_offered_called_and_their_result_is_told() -> None:
             followed = [question, ChatMessage("assistant", "", (call,)), ChatMessage("tool", "sunny", (), call.call_id)]
             return first, await listen(pacer.base_url, "1:20000", messages=followed, tools=[WEATHER])
 
-    first, second = asyncio.run(run())
+    first, second = run_on_loopback(run())
     call = first[0]
     assert isinstance(call, ToolCall)
     assert (call.name, json.loads(call.arguments_json)) == ("get_weather", {"city": "Paris"})
@@ -152,7 +153,7 @@ def test_the_request_carries_the_settings_and_the_models_extra_body() -> None:
             await llm.aclose()
             return server.requests[0]
 
-    request = asyncio.run(run())
+    request = run_on_loopback(run())
     body = json.loads(request.partition("\r\n\r\n")[2])
     assert f"authorization: bearer {KEY}".lower() in request.lower()
     assert body["reasoning_effort"] == "low"
@@ -175,7 +176,7 @@ def test_no_key_and_no_account_of_openai_is_told_to_another_provider(monkeypatch
             await llm.aclose()
             return server.requests[0]
 
-    assert "of-openai" not in asyncio.run(run())
+    assert "of-openai" not in run_on_loopback(run())
 
 
 # ---------------------------------------------------------------- connections
@@ -195,7 +196,7 @@ def test_warming_up_leaves_no_handshake_for_the_turn() -> None:
             assert len({request.client_port for request in pacer.requests}) <= 2
             await llm.aclose()
 
-    asyncio.run(run())
+    run_on_loopback(run())
 
 
 def test_after_a_cancelled_request_a_second_warm_connection_serves_the_next() -> None:
@@ -212,7 +213,7 @@ def test_after_a_cancelled_request_a_second_warm_connection_serves_the_next() ->
             assert first.client_port != second.client_port
             await llm.aclose()
 
-    asyncio.run(run())
+    run_on_loopback(run())
 
 
 async def eventually(condition: Callable[[], bool]) -> bool:
@@ -234,7 +235,7 @@ def test_closing_the_iterator_early_hangs_up_on_the_provider() -> None:
             assert 1 <= pacer.requests[0].tokens_sent <= 3
             await llm.aclose()
 
-    asyncio.run(run())
+    run_on_loopback(run())
 
 
 def test_cancelling_the_task_hangs_up_before_the_first_token() -> None:
@@ -248,7 +249,7 @@ def test_cancelling_the_task_hangs_up_before_the_first_token() -> None:
             assert await eventually(lambda: pacer.requests[0].cancelled)
             assert pacer.requests[0].tokens_sent == 0
 
-    asyncio.run(run())
+    run_on_loopback(run())
 
 
 def models_listed_by(reply: bytes) -> list[str]:
@@ -260,7 +261,7 @@ def models_listed_by(reply: bytes) -> list[str]:
             finally:
                 await llm.aclose()
 
-    return asyncio.run(run())
+    return run_on_loopback(run())
 
 
 @pytest.mark.parametrize(
@@ -287,7 +288,7 @@ def test_warming_up_takes_a_provider_that_knows_no_such_path() -> None:
             await llm.warm_up()
             await llm.aclose()
 
-    asyncio.run(run())
+    run_on_loopback(run())
 
 
 def test_a_missing_key_is_named_before_anything_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -376,7 +377,7 @@ def test_text_that_came_before_a_fault_was_delivered() -> None:
                     await anext(events)
             await llm.aclose()
 
-    asyncio.run(run())
+    run_on_loopback(run())
 
 
 def test_silence_before_the_first_token_is_a_stall() -> None:
@@ -416,7 +417,7 @@ def test_a_slow_listener_is_not_a_stalled_provider() -> None:
             await llm.aclose()
             return heard
 
-    assert text_of(asyncio.run(run())) == "ab"
+    assert text_of(run_on_loopback(run())) == "ab"
 
 
 def test_a_connection_that_is_refused_names_the_address() -> None:
@@ -434,7 +435,7 @@ def test_a_connection_that_is_refused_names_the_address() -> None:
         await llm.aclose()
         return str(caught.value)
 
-    assert KEY not in asyncio.run(run())
+    assert KEY not in run_on_loopback(run())
 
 
 def test_a_pacer_killed_in_the_middle_of_an_answer_is_a_cut() -> None:
@@ -450,4 +451,4 @@ def test_a_pacer_killed_in_the_middle_of_an_answer_is_a_cut() -> None:
         await llm.aclose()
         return caught.value.fault
 
-    assert asyncio.run(run()) == LLMFault.CUT
+    assert run_on_loopback(run()) == LLMFault.CUT

@@ -1,6 +1,5 @@
 """Failover over real HTTP, against a pacer that misbehaves."""
 
-import asyncio
 from contextlib import AsyncExitStack, aclosing
 
 import pytest
@@ -15,6 +14,7 @@ from pipelines.llm.failover import Failover
 from pipelines.llm.health import FailoverSettings, Hedge
 from pipelines.pacer.simulator import Pacer
 from tests.scripted import now
+from tests.virtual_time import run_on_loopback
 
 ASK = [ChatMessage("user", "What is the capital of Norway?")]
 PATIENCE = ChatSettings(first_token_timeout_s=0.4, stall_timeout_s=0.2, connect_timeout_s=0.5)
@@ -57,7 +57,7 @@ FAULTS = ["401", "403", "404", "429&seconds=7", "500", "html", "stall&seconds=10
 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_whatever_goes_wrong_before_the_first_token_the_standby_answers(fault: str) -> None:
-    events, failover, _ = asyncio.run(ask(f"sim/10:1000?fault={fault}", Hedge.OFF))
+    events, failover, _ = run_on_loopback(ask(f"sim/10:1000?fault={fault}", Hedge.OFF))
     assert "Oslo" in text(events)
     assert actions(events) == [FailoverAction.SWITCHED]
     assert [event.llm for event in events if isinstance(event, Answering)] == [STANDBY]
@@ -66,14 +66,14 @@ def test_whatever_goes_wrong_before_the_first_token_the_standby_answers(fault: s
 
 
 def test_a_primary_at_which_nobody_listens_is_switched_from() -> None:
-    events, failover, _ = asyncio.run(ask("sim/10:1000", Hedge.OFF, at="http://127.0.0.1:9/v1"))
+    events, failover, _ = run_on_loopback(ask("sim/10:1000", Hedge.OFF, at="http://127.0.0.1:9/v1"))
     assert "Oslo" in text(events)
     assert actions(events) == [FailoverAction.SWITCHED]
     assert failover.state.standby_ready_s is not None
 
 
 def test_a_stall_before_the_first_token_is_hedged_within_the_budget() -> None:
-    events, _, took_s = asyncio.run(ask("sim/10:1000?fault=stall&seconds=3", Hedge.FIXED))
+    events, _, took_s = run_on_loopback(ask("sim/10:1000?fault=stall&seconds=3", Hedge.FIXED))
     assert "Oslo" in text(events)
     assert actions(events) == [FailoverAction.HEDGED, FailoverAction.WON]
     assert 0.06 < took_s < 0.25
@@ -82,5 +82,5 @@ def test_a_stall_before_the_first_token_is_hedged_within_the_budget() -> None:
 @pytest.mark.parametrize(("fault", "kind"), [("cut", LLMFault.CUT), ("stall-mid&seconds=10", LLMFault.STALLED)])
 def test_a_fault_in_mid_answer_is_passed_on_with_its_kind(fault: str, kind: LLMFault) -> None:
     with pytest.raises(LLMError) as caught:
-        asyncio.run(ask(f"sim/10:1000?fault={fault}&after=3", Hedge.FIXED))
+        run_on_loopback(ask(f"sim/10:1000?fault={fault}&after=3", Hedge.FIXED))
     assert caught.value.fault is kind

@@ -2,18 +2,21 @@ import asyncio
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
+from concurrent.futures import Future
 from contextlib import aclosing
 from itertools import pairwise
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pytest
 
 from pipelines.errors import StageError
 from pipelines.events import AudioFrame, Heard, Pcm, SpeechStarted, SpeechStopped, Transcript, Word
+from pipelines.stt.pool import UrgentFirstPool
 from pipelines.stt.segments import StreamingSettings
 from pipelines.stt.streaming import StreamingWhisper
 
+T = TypeVar("T")
 MS = 16
 
 
@@ -43,15 +46,41 @@ async def until(condition: Callable[[], bool]) -> None:
         await asyncio.sleep(0)
 
 
-async def feed(events: Sequence[Heard], pause_s: float = 0.0) -> AsyncIterator[Heard]:
+async def settled() -> None:
+    """Until all that can go on without a thread has done so."""
+    for _ in range(20):
+        await asyncio.sleep(0)
+
+
+class WatchedPool(UrgentFirstPool):
+    """Tells whether any of its work is still to be done."""
+
+    def __init__(self, workers: int) -> None:
+        super().__init__(workers, "stt")
+        self._given: list[Future[Any]] = []
+
+    def submit(self, work: Callable[[], T], *, urgent: bool) -> Future[T]:
+        given = super().submit(work, urgent=urgent)
+        self._given.append(given)
+        return given
+
+    def idle(self) -> bool:
+        return all(given.done() for given in self._given)
+
+
+async def feed(events: Sequence[Heard], stt: StreamingWhisper) -> AsyncIterator[Heard]:
+    """One event at a time, as slowly as they can be decoded."""
+    assert isinstance(stt._pool, WatchedPool)
     for event in events:
-        await asyncio.sleep(pause_s)
+        await settled()
+        await until(stt._pool.idle)
         yield event
 
 
-def run(stt: StreamingWhisper, events: Sequence[Heard], pause_s: float = 0.001) -> list[Transcript]:
+def run(script: Script, events: Sequence[Heard], **options: Any) -> list[Transcript]:
     async def collect() -> list[Transcript]:
-        async with aclosing(stt.transcribe(feed(events, pause_s))) as transcripts:
+        stt = streaming(script, **options)
+        async with aclosing(stt.transcribe(feed(events, stt))) as transcripts:
             heard = [transcript async for transcript in transcripts]
         assert asyncio.all_tasks() == {asyncio.current_task()}
         return heard
@@ -59,15 +88,17 @@ def run(stt: StreamingWhisper, events: Sequence[Heard], pause_s: float = 0.001) 
     return asyncio.run(collect())
 
 
-def streaming(script: Script, **options: Any) -> StreamingWhisper:
-    return StreamingWhisper("script", script, settings=StreamingSettings(interval_ms=100, first_ms=200), **options)
+def streaming(script: Script, name: str = "script", workers: int = 2, **options: Any) -> StreamingWhisper:
+    stt = StreamingWhisper(name, script, settings=StreamingSettings(interval_ms=100, first_ms=200), **options)
+    stt._pool = WatchedPool(workers)
+    return stt
 
 
 UTTERANCE = [SpeechStarted(0), *frames(0, 580), SpeechStopped(520 * MS), *frames(580, 800)]
 
 
 def test_partials_grow_and_the_last_transcript_is_final() -> None:
-    heard = run(streaming(Script()), UTTERANCE)
+    heard = run(Script(), UTTERANCE)
     assert len(heard) >= 3
     assert [t.is_final for t in heard] == [False] * (len(heard) - 1) + [True]
     assert heard[-1].text == heard[-1].stable_text == "w0 w1 w2 w3 w4"
@@ -80,7 +111,7 @@ def test_partials_grow_and_the_last_transcript_is_final() -> None:
 
 def test_the_clock_that_is_given_bounds_each_decode() -> None:
     ticks = iter(range(1_000))
-    heard = run(streaming(Script(), clock=lambda: float(next(ticks))), UTTERANCE)
+    heard = run(Script(), UTTERANCE, clock=lambda: float(next(ticks)))
     assert all(t.ready_s > t.started_s for t in heard)
     assert all(later.started_s > earlier.started_s for earlier, later in pairwise(heard))
 
@@ -93,7 +124,7 @@ def test_each_pause_is_answered_by_one_final_transcript_of_the_whole_turn() -> N
         SpeechStopped(1_250 * MS),
         *frames(1_300, 1_400),
     ]
-    finals = [t for t in run(streaming(Script()), events) if t.is_final]
+    finals = [t for t in run(Script(), events) if t.is_final]
     assert len(finals) == 2
     assert finals[1].text.startswith(finals[0].text)
     assert finals[1].words[-1].end_samples <= 1_250 * MS
@@ -114,7 +145,7 @@ def test_stale_work_never_queues_up() -> None:
                 yield frame
             assert script.hold is not None
             script.hold.set()
-            await asyncio.sleep(0.03)
+            await until(lambda: len(script.decoded) == 2)
 
         return [t async for t in streaming(script).transcribe(source())]
 
@@ -136,13 +167,14 @@ def test_a_final_decode_does_not_wait_for_a_partial_under_way() -> None:
             for frame in frames(300, 600):
                 yield frame
             yield SpeechStopped(520 * MS)
-            await asyncio.sleep(0.05)
-            assert hold is not None
-            hold.set()
+            try:
+                await asyncio.Event().wait()
+            finally:
+                assert hold is not None
+                hold.set()
 
-        async for transcript in streaming(script).transcribe(source()):
-            return transcript
-        raise AssertionError
+        async with aclosing(streaming(script).transcribe(source())) as transcripts:
+            return await anext(transcripts)
 
     first = asyncio.run(scenario())
     assert first.is_final
@@ -160,7 +192,7 @@ def test_with_one_thread_the_final_decode_goes_before_a_waiting_partial_of_anoth
                 await go.wait()
             for event in events:
                 yield event
-            await asyncio.sleep(0.05)
+            await until(lambda: len(script.decoded) >= 3)
 
         async for _ in stt.transcribe(source()):
             pass
@@ -173,9 +205,9 @@ def test_with_one_thread_the_final_decode_goes_before_a_waiting_partial_of_anoth
             turns.create_task(turn([SpeechStarted(0), *frames(0, 500), SpeechStopped(480 * MS)], third))
             await until(script.began.is_set)
             second.set()
-            await asyncio.sleep(0.01)
+            await settled()
             third.set()
-            await asyncio.sleep(0.01)
+            await settled()
             assert script.hold is not None
             script.hold.set()
 
@@ -188,7 +220,7 @@ def test_several_turns_share_one_model() -> None:
 
     async def scenario() -> list[str]:
         async def last() -> str:
-            return [t.text async for t in stt.transcribe(feed(UTTERANCE, 0.001))][-1]
+            return [t.text async for t in stt.transcribe(feed(UTTERANCE, stt))][-1]
 
         return list(await asyncio.gather(*(last() for _ in range(4))))
 
@@ -196,16 +228,16 @@ def test_several_turns_share_one_model() -> None:
 
 
 def test_nothing_heard_gives_nothing() -> None:
-    assert run(streaming(Script()), []) == []
+    assert run(Script(), []) == []
 
 
 def test_a_fault_of_the_model_is_a_stage_error_that_names_the_engine() -> None:
-    class Broken:
+    class Broken(Script):
         def decode(self, pcm: Pcm, known: Any, *, aligned: bool) -> tuple[tuple[Word, ...], None]:
             raise RuntimeError("out of memory")
 
     with pytest.raises(StageError, match=r"speech to text \(broken\) failed: RuntimeError: out of memory"):
-        run(StreamingWhisper("broken", Broken()), UTTERANCE)
+        run(Broken(), UTTERANCE, name="broken")
 
 
 def test_a_fault_of_the_input_comes_through() -> None:
@@ -229,7 +261,8 @@ def cancelled_when(condition: Callable[[Script, int], bool], script: Script) -> 
 
         async def turn() -> None:
             nonlocal seen
-            async with aclosing(streaming(script).transcribe(feed(UTTERANCE, 0.002))) as transcripts:
+            stt = streaming(script)
+            async with aclosing(stt.transcribe(feed(UTTERANCE, stt))) as transcripts:
                 async for _ in transcripts:
                     seen += 1
 
@@ -265,7 +298,8 @@ def test_a_decode_under_way_when_the_turn_is_cancelled_is_abandoned() -> None:
 
 def test_closing_after_the_first_transcript_leaves_no_task() -> None:
     async def scenario() -> None:
-        async with aclosing(streaming(Script()).transcribe(feed(UTTERANCE, 0.001))) as transcripts:
+        stt = streaming(Script())
+        async with aclosing(stt.transcribe(feed(UTTERANCE, stt))) as transcripts:
             await anext(transcripts)
         assert asyncio.all_tasks() == {asyncio.current_task()}
 

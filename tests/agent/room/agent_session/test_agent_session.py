@@ -1,7 +1,7 @@
 """Real AgentSessions with our plugins, in no room: scripted engines in driven time, and the real models."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Coroutine
+from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path

@@ -17,6 +17,7 @@ from agent.setup.config import load_config
 from agent.web.server import listening
 from pipelines.errors import InputError, ServiceError
 from pipelines.events import ChatMessage
+from tests.virtual_time import run_on_loopback
 
 URL, KEY, SECRET = "ws://127.0.0.1:7880", "key", "a secret of thirty-two bytes and more"
 LIVEKIT = LiveKit(URL, KEY, SECRET)
@@ -91,7 +92,7 @@ def played(stays: list[ScriptedStay], scene: Scene, persons: int = 1) -> tuple[l
         async with server.running() as livekit:
             await scene(Places(livekit, "cook", enter, lines.append))
 
-    asyncio.run(main())
+    run_on_loopback(main())
     return arrivals, lines, server
 
 
