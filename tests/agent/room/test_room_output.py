@@ -22,35 +22,59 @@ def spoken() -> Pcm:
     return np.linspace(1_000, 30_000, round(SPOKEN_S * RATE)).astype(np.int16)
 
 
-def heard_while(play: Callable[[RoomOutput], Awaitable[None]]) -> Pcm:
+class Ear:
+    """A listener to the track, whose frames are the tests' clock."""
+
+    def __init__(self, stream: rtc.AudioStream) -> None:
+        self.pieces: list[Pcm] = []
+        self._stream = stream
+        self._came = asyncio.Event()
+
+    async def listen(self) -> None:
+        async for event in self._stream:
+            self.pieces.append(np.frombuffer(event.frame.data, np.int16).copy())
+            self._came.set()
+
+    def heard(self) -> Pcm:
+        """All but silence."""
+        heard = np.concatenate([np.zeros(0, np.int16), *self.pieces])
+        return heard[np.abs(heard) > 500]
+
+    async def until_heard(self, seconds: float) -> None:
+        while len(self.heard()) < seconds * RATE:
+            await self.listened(0.01)
+
+    async def listened(self, seconds: float) -> None:
+        """Hear so much more, whatever it is."""
+        end = len(self.pieces) + round(seconds * 100)
+        while len(self.pieces) < end:
+            self._came.clear()
+            await self._came.wait()
+
+
+def heard_while(play: Callable[[RoomOutput, Ear], Awaitable[None]]) -> Pcm:
     """What a listener to the track hears, silence left out."""
 
     async def main() -> Pcm:
         output = RoomOutput(asyncio.get_running_loop().time)
         track = rtc.LocalAudioTrack.create_audio_track("agent", output.source)
         stream = rtc.AudioStream(track, sample_rate=RATE, num_channels=1, frame_size_ms=10)
-        pieces: list[Pcm] = []
-
-        async def listen() -> None:
-            async for event in stream:
-                pieces.append(np.frombuffer(event.frame.data, np.int16).copy())  # noqa: PERF401 - read meanwhile
-
+        ear = Ear(stream)
         async with asyncio.TaskGroup() as tasks:
-            parts = [tasks.create_task(output.run()), tasks.create_task(listen())]
-            await play(output)
-            await asyncio.sleep(0.2)  # what was handed over last
+            parts = [tasks.create_task(output.run()), tasks.create_task(ear.listen())]
+            await play(output, ear)
+            await ear.listened(0.2)  # what was handed over last
             for part in parts:
                 part.cancel()
         await stream.aclose()
         assert output.underruns == 0
-        heard = np.concatenate(pieces)
-        return heard[np.abs(heard) > 500]
+        return ear.heard()
 
     return asyncio.run(main())
 
 
 def test_what_is_played_is_heard_whole() -> None:
-    async def play(output: RoomOutput) -> None:
+    async def play(output: RoomOutput, ear: Ear) -> None:
         await output.play(spoken()[: RATE // 3])
         await output.play(spoken()[RATE // 3 :])
         await output.drain()
@@ -59,12 +83,12 @@ def test_what_is_played_is_heard_whole() -> None:
 
 
 def test_after_a_pause_it_goes_on_where_it_was() -> None:
-    async def play(output: RoomOutput) -> None:
+    async def play(output: RoomOutput, ear: Ear) -> None:
         await output.play(spoken())
-        await asyncio.sleep(0.4)
+        await ear.until_heard(0.4)
         output.pause()
         output.pause()
-        await asyncio.sleep(0.4)
+        await ear.listened(0.2)
         output.resume()
         await output.drain()
 
@@ -76,11 +100,11 @@ def test_after_a_pause_it_goes_on_where_it_was() -> None:
 
 
 def test_what_is_cleared_is_not_heard_and_what_comes_then_is() -> None:
-    async def play(output: RoomOutput) -> None:
+    async def play(output: RoomOutput, ear: Ear) -> None:
         await output.play(spoken())
-        await asyncio.sleep(0.3)
+        await ear.until_heard(0.3)
         output.clear()
-        await asyncio.sleep(0.3)
+        await ear.listened(0.2)
         await output.play(np.full(RATE // 10 + 7, -20_000, np.int16))
         await output.drain()
 
@@ -91,18 +115,21 @@ def test_what_is_cleared_is_not_heard_and_what_comes_then_is() -> None:
 
 
 def test_what_reaches_webrtc_after_a_clear_is_taken_back() -> None:
-    async def play(output: RoomOutput) -> None:
+    async def play(output: RoomOutput, ear: Ear) -> None:
         capture = output.source.capture_frame
+        on_its_way, cleared = asyncio.Event(), asyncio.Event()
 
         async def late(frame: rtc.AudioFrame) -> None:
-            await asyncio.sleep(0.05)
+            on_its_way.set()
+            await cleared.wait()
             await capture(frame)
 
         output.source.capture_frame = late  # type: ignore[method-assign]
         await output.play(spoken())
-        await asyncio.sleep(0.02)
+        await on_its_way.wait()
         output.clear()
-        await asyncio.sleep(0.2)
+        cleared.set()
+        await ear.listened(0.2)
         output.source.capture_frame = capture  # type: ignore[method-assign]
         await output.play(np.full(RATE // 10 + 7, -20_000, np.int16))
         await output.drain()
@@ -113,7 +140,7 @@ def test_what_reaches_webrtc_after_a_clear_is_taken_back() -> None:
 
 
 def test_an_end_that_is_no_whole_step_of_webrtcs_is_heard_too() -> None:
-    async def play(output: RoomOutput) -> None:
+    async def play(output: RoomOutput, ear: Ear) -> None:
         await output.play(spoken()[:4_807])
         await output.drain()
 
@@ -121,16 +148,16 @@ def test_an_end_that_is_no_whole_step_of_webrtcs_is_heard_too() -> None:
 
 
 def test_play_waits_while_it_is_paused_or_full() -> None:
-    async def play(output: RoomOutput) -> None:
+    async def play(output: RoomOutput, ear: Ear) -> None:
         await output.play(np.zeros(3 * RATE, np.int16))
         waiting = asyncio.create_task(output.play(spoken()[:480]))
-        await asyncio.sleep(0.1)
+        await ear.listened(0.1)
         assert not waiting.done(), "three seconds are more than it takes ahead"
         output.clear()
         await asyncio.wait_for(waiting, 1)
         output.pause()
         waiting = asyncio.create_task(output.play(spoken()[:480]))
-        await asyncio.sleep(0.1)
+        await ear.listened(0.1)
         assert not waiting.done()
         output.clear()
         await asyncio.wait_for(waiting, 1)
