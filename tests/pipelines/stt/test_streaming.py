@@ -2,21 +2,19 @@ import asyncio
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
-from concurrent.futures import Future
 from contextlib import aclosing
 from itertools import pairwise
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import pytest
 
 from pipelines.errors import StageError
 from pipelines.events import AudioFrame, Heard, Pcm, SpeechStarted, SpeechStopped, Transcript, Word
-from pipelines.stt.pool import UrgentFirstPool
 from pipelines.stt.segments import StreamingSettings
 from pipelines.stt.streaming import StreamingWhisper
+from tests.pipelines.stt.paced import WatchedPool, paced, settled, until
 
-T = TypeVar("T")
 MS = 16
 
 
@@ -41,46 +39,10 @@ def frames(start_ms: int, end_ms: int, step_ms: int = 20) -> list[Heard]:
     return [AudioFrame(np.ones(step_ms * MS, np.int16), at * MS) for at in range(start_ms, end_ms, step_ms)]
 
 
-async def until(condition: Callable[[], bool]) -> None:
-    while not condition():  # noqa: ASYNC110  # a decoder's thread makes it true, and knows no event loop
-        await asyncio.sleep(0)
-
-
-async def settled() -> None:
-    """Until all that can go on without a thread has done so."""
-    for _ in range(20):
-        await asyncio.sleep(0)
-
-
-class WatchedPool(UrgentFirstPool):
-    """Tells whether any of its work is still to be done."""
-
-    def __init__(self, workers: int) -> None:
-        super().__init__(workers, "stt")
-        self._given: list[Future[Any]] = []
-
-    def submit(self, work: Callable[[], T], *, urgent: bool) -> Future[T]:
-        given = super().submit(work, urgent=urgent)
-        self._given.append(given)
-        return given
-
-    def idle(self) -> bool:
-        return all(given.done() for given in self._given)
-
-
-async def feed(events: Sequence[Heard], stt: StreamingWhisper) -> AsyncIterator[Heard]:
-    """One event at a time, as slowly as they can be decoded."""
-    assert isinstance(stt._pool, WatchedPool)
-    for event in events:
-        await settled()
-        await until(stt._pool.idle)
-        yield event
-
-
 def run(script: Script, events: Sequence[Heard], **options: Any) -> list[Transcript]:
     async def collect() -> list[Transcript]:
         stt = streaming(script, **options)
-        async with aclosing(stt.transcribe(feed(events, stt))) as transcripts:
+        async with aclosing(stt.transcribe(paced(events, stt))) as transcripts:
             heard = [transcript async for transcript in transcripts]
         assert asyncio.all_tasks() == {asyncio.current_task()}
         return heard
@@ -220,7 +182,7 @@ def test_several_turns_share_one_model() -> None:
 
     async def scenario() -> list[str]:
         async def last() -> str:
-            return [t.text async for t in stt.transcribe(feed(UTTERANCE, stt))][-1]
+            return [t.text async for t in stt.transcribe(paced(UTTERANCE, stt))][-1]
 
         return list(await asyncio.gather(*(last() for _ in range(4))))
 
@@ -262,7 +224,7 @@ def cancelled_when(condition: Callable[[Script, int], bool], script: Script) -> 
         async def turn() -> None:
             nonlocal seen
             stt = streaming(script)
-            async with aclosing(stt.transcribe(feed(UTTERANCE, stt))) as transcripts:
+            async with aclosing(stt.transcribe(paced(UTTERANCE, stt))) as transcripts:
                 async for _ in transcripts:
                     seen += 1
 
@@ -299,7 +261,7 @@ def test_a_decode_under_way_when_the_turn_is_cancelled_is_abandoned() -> None:
 def test_closing_after_the_first_transcript_leaves_no_task() -> None:
     async def scenario() -> None:
         stt = streaming(Script())
-        async with aclosing(stt.transcribe(feed(UTTERANCE, stt))) as transcripts:
+        async with aclosing(stt.transcribe(paced(UTTERANCE, stt))) as transcripts:
             await anext(transcripts)
         assert asyncio.all_tasks() == {asyncio.current_task()}
 
