@@ -1,6 +1,8 @@
 import asyncio
+import functools
 import json
 import shutil
+import threading
 from collections.abc import Callable
 from contextlib import aclosing
 from pathlib import Path
@@ -69,11 +71,16 @@ def spoken(voice: Piper, text: str) -> list[Pcm]:
     return asyncio.run(collect())
 
 
+@functools.cache
+def pipers_own(path: Path) -> PiperVoice:
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    return PiperVoice(session=session, config=PiperConfig.from_dict(json.loads(Path(f"{path}.json").read_text())))
+
+
 def undivided(path: Path, text: str, *, normalised: bool = False) -> list[np.ndarray]:
     """What Piper's own package makes of it with the undivided graph, sentence by sentence, in floats."""
-    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-    voice = PiperVoice(session=session, config=PiperConfig.from_dict(json.loads(Path(f"{path}.json").read_text())))
-    return [chunk.audio_float_array for chunk in voice.synthesize(text, SynthesisConfig(normalize_audio=normalised))]
+    made = pipers_own(path).synthesize(text, SynthesisConfig(normalize_audio=normalised))
+    return [chunk.audio_float_array for chunk in made]
 
 
 # ---------------------------------------------------------------- the same speech as the undivided voice's
@@ -202,23 +209,27 @@ def test_closing_after_the_first_piece_is_clean(voice: Piper) -> None:
     asyncio.run(scenario())
 
 
-def test_the_event_loop_runs_on_during_synthesis(voice: Piper) -> None:
-    async def scenario() -> int:
-        ticks = 0
+def test_the_event_loop_runs_on_during_synthesis(voice: Piper, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No window is done before the loop has turned once more."""
+    turns = threading.Semaphore(0)
+    made: Callable[..., Pcm] = to_pcm
 
-        async def tick() -> None:
-            nonlocal ticks
-            while True:
-                await asyncio.sleep(0.001)
-                ticks += 1
-
-        ticking = asyncio.create_task(tick())
-        async for _ in voice.synthesize(LONG):
+    def make(*arguments: object) -> Pcm:
+        while turns.acquire(blocking=False):
             pass
-        ticking.cancel()
-        return ticks
+        assert turns.acquire(timeout=5), "the event loop stands still"
+        return made(*arguments)
 
-    assert asyncio.run(scenario()) >= 5
+    async def scenario() -> int:
+        async with aclosing(voice.synthesize(LONG)) as pieces:
+            speaking = asyncio.create_task(anext(pieces))
+            while not speaking.done():
+                turns.release()
+                await asyncio.sleep(0)
+            return len(await speaking)
+
+    monkeypatch.setattr("pipelines.tts.voices.to_pcm", make)
+    assert asyncio.run(scenario())
 
 
 # ---------------------------------------------------------------- loading
@@ -239,11 +250,26 @@ def test_a_voice_is_cut_once_and_taken_from_the_cache_afterwards(
     assert [entry.name for entry in folder_for(path, cache).parent.iterdir()] == [folder_for(path, cache).name]
 
 
+def cut_quickly(patch: pytest.MonkeyPatch) -> None:
+    """Find the level over one sentence, where something else is looked at."""
+    patch.setattr("pipelines.tts.voices.CALIBRATION", ("What would you like to know?",))
+
+
+@pytest.fixture(scope="module")
+def quick_cache(path: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("quick")
+    with pytest.MonkeyPatch.context() as patch:
+        cut_quickly(patch)
+        Piper(path, cache=folder)
+    return folder
+
+
 @pytest.mark.parametrize(("part", "content"), [("decoder.onnx", b"half"), ("cut.json", b"[1]"), ("flow.onnx", None)])
 def test_a_damaged_cache_is_made_anew(
-    voice: Piper, path: Path, cache: Path, tmp_path: Path, part: str, content: bytes | None
+    path: Path, quick_cache: Path, tmp_path: Path, part: str, content: bytes | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    shutil.copytree(cache, tmp_path / "cache")
+    cut_quickly(monkeypatch)
+    shutil.copytree(quick_cache, tmp_path / "cache")
     damaged = folder_for(path, tmp_path / "cache") / part
     whole = damaged.read_bytes()
     damaged.unlink()
@@ -253,7 +279,10 @@ def test_a_damaged_cache_is_made_anew(
     assert damaged.read_bytes() == whole
 
 
-def test_a_cache_that_cannot_be_written_is_no_error(path: Path, tmp_path: Path) -> None:
+def test_a_cache_that_cannot_be_written_is_no_error(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cut_quickly(monkeypatch)
     (tmp_path / "file").write_text("no folder")
     assert Piper(path, cache=tmp_path / "file").how == CUT
 
@@ -266,6 +295,7 @@ def test_a_graph_that_cannot_be_cut_is_used_whole_and_says_so(path: Path, monkey
 
 
 def test_windows_that_differ_from_the_whole_are_not_used(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cut_quickly(monkeypatch)
     monkeypatch.setattr("pipelines.tts.cut._margin", lambda graph: 2)
     assert Piper(path).how.startswith("whole: its windows differ from the whole by 0.")
 
