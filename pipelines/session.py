@@ -25,7 +25,7 @@ from pipelines.errors import QuickturnError, StageError
 from pipelines.events import AudioFrame, ChatMessage
 from pipelines.listening import Listener, Utterance
 from pipelines.llm.history import Window
-from pipelines.playout import heard_text
+from pipelines.playout import AudioOutput, heard_text
 from pipelines.reply import Reply, ReplySettings, Voice, speech_at
 from pipelines.stopwatch.marks import Playout
 from pipelines.turn import Mode, Outcome, Turn, take_turn
@@ -276,3 +276,7 @@ def _outcome(turn: Turn) -> Outcome:
     if turn.answer is None:
         return Outcome.NO_SPEECH
     return Outcome.TOOL if turn.answer.reply.used_tools else Outcome.COMPLETED
+
+
+BuildSession = Callable[[AudioOutput, Observer], Session]
+"""Builds a session around an output."""

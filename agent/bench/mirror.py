@@ -16,13 +16,13 @@ import numpy as np
 from rapidfuzz.distance import Levenshtein
 
 from agent.bench.task import Attempt, Connected, measure_request
-from agent.measure.statistics import interval_of_median, percentiles
 from agent.pacer.process import at_pacer
 from agent.trace.reader import Trace, read_trace
 from pipelines.errors import InputError, LLMError
 from pipelines.events import ChatMessage, Clock
 from pipelines.llm.catalogue import Endpoint
 from pipelines.llm.chat import ChatCompletions, ChatSettings
+from pipelines.stopwatch.percentiles import interval_of_median, percentiles
 from pipelines.stt.wer import normalise
 
 _ROLES = ("system", "user", "assistant")
@@ -106,18 +106,18 @@ def _prompt(path: Path, number: int, document: Mapping[str, Any]) -> Prompt:
 
 def _from_trace(trace: Trace) -> list[Prompt]:
     """Each turn that was answered, with the turns before it in the same replay."""
-    system = trace.session["config"]["agent"]["system_prompt"].strip()
+    system = trace.session.config["agent"]["system_prompt"].strip()
     prompts: list[Prompt] = []
-    said: dict[tuple[str, str, str], list[ChatMessage]] = {}
+    said: dict[tuple[str | None, str, str], list[ChatMessage]] = {}
     for turn in trace.turns:
-        if not turn["transcript"] or not turn["reply"]:
+        if not turn.transcript or not turn.reply:
             continue
-        history = said.setdefault((turn["recording"], turn["llm"], turn["mode"]), [])
-        history.append(ChatMessage("user", turn["transcript"]))
-        prompt = Prompt(turn["recording"], (ChatMessage("system", system), *history))
+        history = said.setdefault((turn.recording, turn.llm, turn.mode), [])
+        history.append(ChatMessage("user", turn.transcript))
+        prompt = Prompt(turn.recording or "live", (ChatMessage("system", system), *history))
         if prompt.messages not in [known.messages for known in prompts]:
             prompts.append(prompt)
-        history.append(ChatMessage("assistant", turn["reply"]))
+        history.append(ChatMessage("assistant", turn.reply))
     return prompts
 
 
@@ -170,7 +170,7 @@ def summary(pairs: Sequence[Pair]) -> dict[str, Any]:
         },
         **{name: _difference(whole, name) for name in ("ttft_ms", "first_sentence_ms", "total_ms")},
         "same": {kind: sum(pair.same == kind for pair in whole) for kind in ("exact", "normalised", "different")},
-        "similarity": percentiles([pair.similarity for pair in whole])["p50"],
+        "similarity": percentiles([pair.similarity for pair in whole]).p50,
     }
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from agent.bench.schedule import Outcome, Plan
 from agent.bench.task import Attempt
-from agent.measure.statistics import interval_of_difference, percentiles
+from pipelines.stopwatch.percentiles import interval_of_difference, percentiles
 
 _FEWEST = 5  # of fewer values, resampling them says nothing of others
 
@@ -94,12 +94,11 @@ def _difference(ours: Sequence[Attempt], theirs: Sequence[Attempt]) -> tuple[flo
 
 
 def _percentiles(values: Sequence[float | None]) -> dict[str, float | int | None]:
-    return percentiles([value for value in values if value is not None])
+    return percentiles(values).model_dump()
 
 
 def _p99(attempts: Sequence[Attempt]) -> float | None:
-    value = _percentiles([a.ttft_ms for a in attempts if a.error is None])["p99"]
-    return None if value is None else float(value)
+    return percentiles([a.ttft_ms for a in attempts if a.error is None]).p99
 
 
 def _share_wrong(results: Sequence[bool | None]) -> float | None:

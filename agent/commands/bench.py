@@ -81,8 +81,8 @@ def _run_plan(plan: "Plan", catalogue: "Catalogue", settings: Any) -> "Outcome":
 
 
 def _about(plan: "Plan", outcome: "Outcome") -> dict[str, Any]:
-    from agent.measure.results import machine
     from agent.report.terminal import label
+    from agent.trace.files import machine
     from pipelines.llm.catalogue import SIMULATED
 
     return {

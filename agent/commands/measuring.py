@@ -37,9 +37,9 @@ from agent.commands.shared import (
 from pipelines.errors import InputError
 
 if TYPE_CHECKING:
-    from agent.measure.gate import Judged, Limit
     from agent.measure.measurement import Measured
     from agent.trace.reader import Trace as Recorded
+    from pipelines.stopwatch.gate import Judged, Limit
 
 
 def demo(
@@ -105,7 +105,7 @@ def replay(
     else:
         plain = stdout()
         plain.print(show.turns_table(measured.turns))
-        if measured.summary["turn_latency_ms"]["n"]:
+        if measured.summary.turn_latency_ms.n:
             plain.print(show.shares(measured.rows))
         print_summary(measured, recordings)
     raise typer.Exit(exit_code(measured))
@@ -144,7 +144,7 @@ def compare(
 
     settings = read_config(config, standby=standby, hedge=hedge, stt=stt, tts=tts)
     recorded, limits = _gate(baseline, fail_if)
-    cells = dict.fromkeys((turn["llm"], turn["mode"]) for turn in recorded.turns) if recorded else {}
+    cells = dict.fromkeys((turn.llm, turn.mode) for turn in recorded.turns) if recorded else {}
     llm = llm or list(dict.fromkeys(name for name, _ in cells))
     if not llm:
         raise InputError("compare needs an LLM: give --llm once for each, or --baseline with a trace")
@@ -152,7 +152,7 @@ def compare(
     if wavs:
         recordings = chosen_recordings(wavs, max_minutes)
     elif recorded:
-        names = list(dict.fromkeys(turn["recording"] for turn in recorded.turns))
+        names = list(dict.fromkeys(turn.recording for turn in recorded.turns))
         recordings = recordings_named(names, None, "give the files of all of them")
     else:
         recordings = shipped("question_short", "question_long")
@@ -177,8 +177,8 @@ def compare(
 
 def _gate(baseline: Path | None, fail_if: list[str] | None) -> "tuple[Recorded | None, list[Limit]]":
     """The trace to compare with, and the limits; both are refused before anything is measured."""
-    from agent.measure.gate import parse_limit
     from agent.trace.reader import read_trace
+    from pipelines.stopwatch.gate import parse_limit
 
     limits = [parse_limit(text) for text in fail_if or []]
     if baseline is None:
@@ -186,20 +186,20 @@ def _gate(baseline: Path | None, fail_if: list[str] | None) -> "tuple[Recorded |
             raise InputError("--fail-if needs --baseline, the trace of a run to compare with")
         return None, []
     recorded = read_trace(baseline)
-    if not recorded.turns:
-        raise InputError(f"trace {baseline} holds no turn to compare with")
     for note in recorded.notes:
         stderr().print(note, markup=False)
+    if not recorded.turns:
+        raise InputError(f"trace {baseline} holds no turn to compare with")
     return recorded, limits
 
 
 def _judged(measured: "Measured", recorded: "Recorded | None", limits: "list[Limit]") -> "list[Judged]":
-    from agent.measure.gate import judge
+    from pipelines.stopwatch.gate import judge
 
     if recorded is None:
         return []
     for name in ("engines", "machine"):
-        was, now = recorded.session.get(name) or {}, measured.session[name]
+        was, now = getattr(recorded.session, name), getattr(measured.session, name)
         for key in now:
             if key != "llm" and was.get(key) != now[key]:
                 note = f"the baseline was recorded with another {name}.{key}: {was.get(key)}, now {now[key]}"
@@ -207,8 +207,8 @@ def _judged(measured: "Measured", recorded: "Recorded | None", limits: "list[Lim
     outcomes = []
     for row in measured.rows:
         ours, theirs = (
-            [t for t in turns if (t["llm"], t["mode"]) == (row["llm"], row["mode"])]
+            [turn for turn in turns if (turn.llm, turn.mode) == (row.llm, row.mode)]
             for turns in (measured.turns, recorded.turns)
         )
-        outcomes += [judge(limit, ours, theirs, row["llm"], row["mode"]) for limit in limits]
+        outcomes += [judge(limit, ours, theirs, row.llm, row.mode) for limit in limits]
     return outcomes

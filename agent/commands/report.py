@@ -1,14 +1,16 @@
 """`report`: a recorded trace as a page, as pictures, and in another tool's format."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from agent.commands.shared import stderr, stdout
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
+
+    from pipelines.stopwatch.record import TurnRecord
 
 
 def report(
@@ -24,9 +26,9 @@ def report(
     """A recorded trace as HTML and pictures; --chrome-trace for Perfetto, --otlp for OpenTelemetry."""
     from agent.exports.chrome import write_chrome_trace
     from agent.measure.output_folder import make_folder, write_findings
-    from agent.measure.results import rows
     from agent.trace.reader import read_trace
     from pipelines.errors import InputError
+    from pipelines.stopwatch.summary import rows
 
     recorded = read_trace(trace)
     for note in recorded.notes:
@@ -38,17 +40,17 @@ def report(
         stdout().print(f"trace   {chrome_trace}", markup=False)
     if otlp is not None:
         _send(otlp, recorded.turns)
-    table = rows(recorded.turns, str(recorded.turns[0]["llm"]))
+    table = rows(recorded.turns, recorded.turns[0].llm)
     page = write_findings(make_folder(out), recorded.session, recorded.turns, table, title=trace.stem, audio=())
     stdout().print(f"report  {page}", markup=False)
 
 
-def _send(endpoint: str, turns: "Sequence[Mapping[str, Any]]") -> None:
+def _send(endpoint: str, turns: "Sequence[TurnRecord]") -> None:
     """Send all turns. Raises ServiceError where not all arrived."""
     from agent.exports.otlp import OtlpSpans
     from pipelines.errors import InputError, ServiceError
 
-    if any(turn["spans"] and not turn.get("speech_end_at") for turn in turns):
+    if any(turn.spans and not turn.speech_end_at for turn in turns):
         raise InputError("--otlp: this trace was recorded without wall-clock times (speech_end_at); record it anew")
     with OtlpSpans(endpoint) as spans:
         for index, turn in enumerate(turns):

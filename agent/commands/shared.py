@@ -140,18 +140,18 @@ def chosen_recordings(wavs: list[Path] | None, max_minutes: float) -> "list[Reco
     return load(wavs, max_minutes) if wavs else shipped()
 
 
-def recordings_named(names: "Sequence[str]", paths: list[Path] | None, how: str) -> "list[Recording]":
+def recordings_named(names: "Sequence[str | None]", paths: list[Path] | None, how: str) -> "list[Recording]":
     """The recordings of a trace, among the files given or else the shipped ones. Raises InputError that ends in `how`
     a missing one can be given.
     """
     from agent.measure.recordings import load, shipped
 
     known = {recording.name: recording for recording in (load(paths) if paths else shipped())}
-    missing = [name for name in names if name not in known]
-    if missing:
-        among = "those given" if paths else "the shipped ones"
-        raise InputError(f"recording {missing[0]!r} of the trace is not among {among}: {how}")
-    return [known[name] for name in names]
+    for name in names:
+        if name not in known:
+            among = "those given" if paths else "the shipped ones"
+            raise InputError(f"recording {name!r} of the trace is not among {among}: {how}")
+    return [known[name] for name in names if name is not None]
 
 
 def have_models(config: "Config", llms: "Sequence[str]") -> None:
@@ -214,4 +214,4 @@ def print_summary(measured: "Measured", recordings: "list[Recording]") -> None:
 
 def exit_code(measured: "Measured") -> int:
     """1 if a turn failed."""
-    return 1 if measured.summary["outcomes"].get("failed") else 0
+    return 1 if measured.summary.outcomes.get("failed") else 0

@@ -7,7 +7,7 @@ for is under `quickturn.`. Contents of messages are not sent.
 """
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from importlib.metadata import version
@@ -20,10 +20,12 @@ from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExport
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
-from opentelemetry.trace import Span, SpanKind, Status, StatusCode, Tracer
+from opentelemetry.trace import SpanKind, Status, StatusCode, Tracer
 
 from pipelines.errors import InputError
+from pipelines.stopwatch.record import RequestRecord, TurnRecord
 from pipelines.stopwatch.timeline import Stage
+from pipelines.turn import Outcome
 
 _LLM_STAGES = {Stage.LLM_TTFT, Stage.LLM_SENTENCE, Stage.LLM_REST, Stage.TOOL}  # told by `chat` and `execute_tool`
 _PATH = "/v1/traces"
@@ -59,9 +61,9 @@ class OtlpSpans:
         """How many spans could not be sent so far."""
         return self._counted.lost
 
-    def turn(self, index: int, document: Mapping[str, Any]) -> None:
+    def turn(self, index: int, turn: TurnRecord) -> None:
         """Hand over a turn's spans."""
-        write_spans(self._tracer, index, document)
+        write_spans(self._tracer, index, turn)
 
     def __enter__(self) -> Self:
         return self
@@ -105,52 +107,44 @@ def _quiet_exporter() -> Iterator[None]:
         loud.setLevel(level)
 
 
-def write_spans(tracer: Tracer, index: int, turn: Mapping[str, Any]) -> None:
-    """A turn's document as spans of `tracer`, at the wall-clock times at which they happened."""
-    spans = turn["spans"]
-    if not spans:
+def write_spans(tracer: Tracer, index: int, turn: TurnRecord) -> None:
+    """A turn as spans of `tracer`, at the wall-clock times at which they happened; none where those are not known."""
+    if not turn.spans or turn.speech_end_at is None:
         return
-    at = _Wall(turn["speech_end_at"])
+    at = _Wall(turn.speech_end_at)
     root = tracer.start_span(
-        "invoke_agent quickturn", start_time=at(spans[0]["start_ms"]), attributes=_turn(index, turn)
+        "invoke_agent quickturn", start_time=at(turn.spans[0].start_ms), attributes=_turn(index, turn)
     )
     below = otel.set_span_in_context(root)
-    if turn["outcome"] == "failed":
+    if turn.outcome is Outcome.FAILED:
         root.set_status(Status(StatusCode.ERROR, "the turn failed"))
 
-    def child(name: str, start_ms: float, end_ms: float, about: Attributes, kind: SpanKind = SpanKind.INTERNAL) -> Span:
+    def child(name: str, start_ms: float, end_ms: float, about: Attributes, kind: SpanKind = SpanKind.INTERNAL) -> None:
         span = tracer.start_span(name, context=below, kind=kind, start_time=at(start_ms), attributes=about)
         span.end(at(max(start_ms, end_ms)))
-        return span
 
-    for span in spans:
-        if span["stage"] not in _LLM_STAGES:
-            about = {"quickturn.critical_ms": span["critical_ms"], "quickturn.discarded": span["discarded"]}
-            child(
-                span["label"] or span["stage"],
-                span["start_ms"],
-                span["end_ms"],
-                {"quickturn.stage": span["stage"], **about},
-            )
-    for request in turn["requests"]:
+    for span in turn.spans:
+        if span.stage not in _LLM_STAGES:
+            about: Attributes = {
+                "quickturn.stage": span.stage.value,
+                "quickturn.critical_ms": span.critical_ms,
+                "quickturn.discarded": span.discarded,
+            }
+            child(span.label or span.stage.value, span.start_ms, span.end_ms, about)
+    for request in turn.requests:
         about = _request(request)
-        end_ms = next(
-            v for k in ("end_ms", "first_unit_ms", "first_token_ms", "sent_ms") if (v := request[k]) is not None
-        )
-        child(f"chat {about['gen_ai.request.model']}", request["sent_ms"], end_ms, about, SpanKind.CLIENT)
-    for run in turn["tools"]:
-        about = {
-            "gen_ai.operation.name": "execute_tool",
-            "gen_ai.tool.name": run["name"],
-            "gen_ai.tool.type": "function",
-        }
-        if run["failed"]:
+        ends_ms = (request.end_ms, request.first_unit_ms, request.first_token_ms, request.sent_ms)
+        end_ms = next(moment for moment in ends_ms if moment is not None)
+        child(f"chat {about['gen_ai.request.model']}", request.sent_ms, end_ms, about, SpanKind.CLIENT)
+    for run in turn.tools:
+        about = {"gen_ai.operation.name": "execute_tool", "gen_ai.tool.name": run.name, "gen_ai.tool.type": "function"}
+        if run.failed:
             about["error.type"] = "tool_error"
-        child(f"execute_tool {run['name']}", run["start_ms"], run["start_ms"] + (run["ms"] or 0.0), about)
-    for decision in turn["failover"]:
-        told = {"quickturn.llm": decision["llm"], "quickturn.reason": decision["reason"]}
-        root.add_event(f"failover {decision['action']}", told, at(decision["at_ms"]))
-    root.end(at(max(span["end_ms"] for span in spans)))
+        child(f"execute_tool {run.name}", run.start_ms, run.start_ms + (run.ms or 0.0), about)
+    for decision in turn.failover:
+        told = {"quickturn.llm": decision.llm, "quickturn.reason": decision.reason}
+        root.add_event(f"failover {decision.action.value}", told, at(decision.at_ms))
+    root.end(at(max(span.end_ms for span in turn.spans)))
 
 
 class _Wall:
@@ -163,47 +157,44 @@ class _Wall:
         return self._origin_ns + round(at_ms * 1e6)
 
 
-def _turn(index: int, turn: Mapping[str, Any]) -> Attributes:
+def _turn(index: int, turn: TurnRecord) -> Attributes:
     about: Attributes = {
         "gen_ai.operation.name": "invoke_agent",
         "gen_ai.agent.name": "quickturn",
         "quickturn.turn": index,
-        "quickturn.recording": turn.get("recording"),
-        "quickturn.mode": turn["mode"],
-        "quickturn.llm": turn["llm"],
-        "quickturn.simulated": turn["simulated"],
-        "quickturn.stt": turn["stt"],
-        "quickturn.tts": turn["tts"],
-        "quickturn.outcome": turn["outcome"],
-        "quickturn.turn_latency_ms": turn["turn_latency_ms"],
-        "quickturn.speculation.hit": turn["speculation"]["hit"],
-        "quickturn.speculation.saved_ms": turn["speculation"]["saved_ms"],
-        "quickturn.cost_usd": (turn["usage"] or {}).get("cost_usd"),
+        "quickturn.recording": turn.recording,
+        "quickturn.mode": turn.mode,
+        "quickturn.llm": turn.llm,
+        "quickturn.simulated": turn.simulated,
+        "quickturn.stt": turn.stt,
+        "quickturn.tts": turn.tts,
+        "quickturn.outcome": turn.outcome.value,
+        "quickturn.turn_latency_ms": turn.turn_latency_ms,
+        "quickturn.speculation.hit": turn.speculation.hit,
+        "quickturn.speculation.saved_ms": turn.speculation.saved_ms,
+        "quickturn.cost_usd": turn.usage.cost_usd if turn.usage else None,
     }
-    for segment in turn["critical_path"]:
-        key = f"quickturn.critical_path.{segment['stage']}_ms"
-        about[key] = about.get(key, 0.0) + segment["ms"]
+    for stage in dict.fromkeys(segment.stage for segment in turn.critical_path):
+        about[f"quickturn.critical_path.{stage.value}_ms"] = turn.share_ms(stage)
     return _known(about)
 
 
-def _request(request: Mapping[str, Any]) -> Attributes:
-    provider, _, model = request["llm"].partition("/")
-    first_ms = request["first_token_ms"]
+def _request(request: RequestRecord) -> Attributes:
+    provider, _, model = request.llm.partition("/")
+    first_ms = request.first_token_ms
     return _known(
         {
             "gen_ai.operation.name": "chat",
             "gen_ai.provider.name": provider,
             "gen_ai.request.model": model,
             "gen_ai.request.stream": True,
-            "gen_ai.response.time_to_first_chunk": None
-            if first_ms is None
-            else (first_ms - request["sent_ms"]) / 1_000,
-            "gen_ai.usage.input_tokens": request["prompt_tokens"],
-            "gen_ai.usage.output_tokens": request["completion_tokens"],
-            "gen_ai.usage.cache_read.input_tokens": request["cached_tokens"],
-            "gen_ai.usage.reasoning.output_tokens": request["reasoning_tokens"],
-            "quickturn.discarded": request["discarded"],
-            "error.type": request["broken"],
+            "gen_ai.response.time_to_first_chunk": None if first_ms is None else (first_ms - request.sent_ms) / 1_000,
+            "gen_ai.usage.input_tokens": request.prompt_tokens,
+            "gen_ai.usage.output_tokens": request.completion_tokens,
+            "gen_ai.usage.cache_read.input_tokens": request.cached_tokens,
+            "gen_ai.usage.reasoning.output_tokens": request.reasoning_tokens,
+            "quickturn.discarded": request.discarded,
+            "error.type": request.broken,
         }
     )
 

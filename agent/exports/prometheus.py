@@ -2,13 +2,14 @@
 names its units.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
 
 from pipelines.errors import InputError
+from pipelines.stopwatch.record import TokenUsage, TurnRecord
 
 _BUCKETS_S = (0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.5, 0.6, 0.8, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0)
 _WHO = ("llm", "mode")
@@ -63,39 +64,39 @@ class TurnMetrics:
         """Show one number more; `read` is called at each scrape, on another thread."""
         Gauge(name, meaning, registry=self._registry).set_function(read)
 
-    def turn(self, index: int, document: Mapping[str, Any]) -> None:
+    def turn(self, index: int, turn: TurnRecord) -> None:
         """Count a turn."""
         del index
-        who = document["llm"], document["mode"]
-        self._turns.labels(*who, document["outcome"]).inc()
-        if document["outcome"] == "completed" and document["turn_latency_ms"] is not None:
-            self._latency.labels(*who).observe(document["turn_latency_ms"] / 1_000)
-            for segment in document["critical_path"]:
-                self._path.labels(*who, segment["stage"]).inc(max(0.0, segment["ms"]) / 1_000)
-        for name, value in document["stages"].items():
+        who = turn.llm, turn.mode
+        self._turns.labels(*who, turn.outcome.value).inc()
+        if turn.is_completed:
+            self._latency.labels(*who).observe((turn.turn_latency_ms or 0.0) / 1_000)
+            for segment in turn.critical_path:
+                self._path.labels(*who, segment.stage.value).inc(max(0.0, segment.ms) / 1_000)
+        for name, value in turn.stages:
             if name.endswith("_ms") and value is not None:
                 self._stages.labels(*who, name.removesuffix("_ms")).observe(value / 1_000)
-        self._count_spending(who, document)
-        for decision in document["failover"]:
-            self._failover.labels(decision["llm"], decision["action"]).inc()
+        self._count_spending(who, turn)
+        for decision in turn.failover:
+            self._failover.labels(decision.llm, decision.action.value).inc()
 
-    def _count_spending(self, who: tuple[str, str], document: Mapping[str, Any]) -> None:
-        usage, guessed = document["usage"] or {}, document["speculation"]
-        for kind, key in (
-            ("prompt", "prompt_tokens"),
-            ("completion", "completion_tokens"),
-            ("cached", "cached_tokens"),
+    def _count_spending(self, who: tuple[str, str], turn: TurnRecord) -> None:
+        usage, guessed = turn.usage or TokenUsage(), turn.speculation
+        for kind, tokens in (
+            ("prompt", usage.prompt_tokens),
+            ("completion", usage.completion_tokens),
+            ("cached", usage.cached_tokens),
         ):
-            self._tokens.labels(*who, kind).inc(usage.get(key) or 0)
+            self._tokens.labels(*who, kind).inc(tokens or 0)
         spent = {
-            "answer": usage.get("cost_usd"),
-            "failover": usage.get("abandoned_cost_usd"),
-            "speculation": guessed["wasted_cost_usd"],
+            "answer": usage.cost_usd,
+            "failover": usage.abandoned_cost_usd,
+            "speculation": guessed.wasted_cost_usd,
         }
         for why, usd in spent.items():
             self._cost.labels(*who, why).inc(usd or 0.0)
-        self._guesses.labels(*who, "hit").inc(int(guessed["hit"]))
-        self._guesses.labels(*who, "discard").inc(guessed["discards"])
+        self._guesses.labels(*who, "hit").inc(int(guessed.hit))
+        self._guesses.labels(*who, "discard").inc(guessed.discards)
 
     def __enter__(self) -> Self:
         return self

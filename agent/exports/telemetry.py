@@ -9,10 +9,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from itertools import count
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from agent.exports.otlp import OtlpSpans
+    from pipelines.stopwatch.record import TurnRecord
 
 log = logging.getLogger(__name__)
 
@@ -31,8 +32,8 @@ class TelemetrySettings:
 class TurnSink(Protocol):
     """What takes finished turns."""
 
-    def turn(self, index: int, document: dict[str, Any]) -> None:
-        """Take the turn's document; it must return at once."""
+    def turn(self, index: int, turn: "TurnRecord") -> None:
+        """Take a turn; it must return at once."""
         ...
 
 
@@ -43,12 +44,12 @@ class Numbered:
         self._sinks = sinks
         self._numbers = count()
 
-    def turn(self, index: int, document: dict[str, Any]) -> None:
+    def turn(self, index: int, turn: "TurnRecord") -> None:
         """See TurnSink; `index` is of that conversation alone."""
         del index
         number = next(self._numbers)
         for sink in self._sinks:
-            sink.turn(number, document)
+            sink.turn(number, turn)
 
 
 @dataclass(frozen=True, slots=True)

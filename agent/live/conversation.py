@@ -1,13 +1,11 @@
 """A live conversation, whatever carries the audio: a microphone, a browser, a room.
 
 It runs one session over a rig, lets the model and the mode be changed in the middle, and turns what happens into the
-documents of the trace. There are no labels here, so a turn's times count from where the voice activity heard the user
+records of the trace. There are no labels here, so a turn's times count from where the voice activity heard the user
 stop. It knows no device, no terminal and no page.
 """
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
-from typing import Any
+from collections.abc import AsyncIterator, Callable, Sequence
 
 from agent.exports.telemetry import TurnSink
 from agent.setup.rig import Rig
@@ -17,20 +15,21 @@ from pipelines.events import AudioFrame, ChatMessage
 from pipelines.playout import AudioOutput
 from pipelines.session import OpeningBegan, OpeningEnded, Session, SessionEvent, TurnBegan, TurnFinished
 from pipelines.stopwatch.marks import Playout
+from pipelines.stopwatch.record import TurnHeader, TurnRecord
 from pipelines.stopwatch.spans import trace_turn
-from pipelines.stopwatch.trace import turn_document
-from pipelines.turn import Mode, Outcome, Turn
+from pipelines.stopwatch.trace import BargeIns, turn_record, wall_time
+from pipelines.stopwatch.turn_marks import marks_of
+from pipelines.turn import Mode, Turn
 
-Document = dict[str, Any]
-OnEvent = Callable[[SessionEvent, Document | None], None]
-"""Hears what happens; of a turn that has finished, with its document."""
+OnEvent = Callable[[SessionEvent, TurnRecord | None], None]
+"""Hears what happens; of a turn that has finished, with its record."""
 
 
 class Conversation:
     """One conversation with the agent.
 
-    `on_event` must return at once. `turns` holds the documents so far, `current` the turn that is under way, `opening`
-    the agent's first words while it says them. `where` it takes place stands in each document.
+    `on_event` must return at once. `turns` holds the records so far, `current` the turn that is under way, `opening`
+    the agent's first words while it says them. `room` and `participant` stand in each record.
     """
 
     def __init__(
@@ -39,13 +38,14 @@ class Conversation:
         llm: str,
         mode: Mode,
         output: AudioOutput,
-        on_event: OnEvent = lambda event, document: None,
+        on_event: OnEvent = lambda event, record: None,
         sinks: Sequence[TurnSink] = (),
         opening: str = "",
         history: Sequence[ChatMessage] = (),
-        where: Mapping[str, str] | None = None,
+        room: str | None = None,
+        participant: str | None = None,
     ) -> None:
-        self.turns: list[Document] = []
+        self.turns: list[TurnRecord] = []
         self.current: Turn | None = None
         self.opening: Playout | None = None
         self.llm = llm
@@ -54,9 +54,10 @@ class Conversation:
         self._output = output
         self._on_event = on_event
         self._sinks = sinks
-        self._where = dict(where or {})
+        self._room = room
+        self._participant = participant
         self._names: dict[int, tuple[str, Mode]] = {}  # of each turn that is not over
-        self._answered_s: float | None = None  # when the newest answer that was interrupted had become audible
+        self._barge_ins = BargeIns()
         self._listener = rig.listener()
         voice, settings = rig.voice(llm, output), rig.session_settings(llm, mode)
         self._session = Session(self._listener, voice, settings, self._observe, opening, history)
@@ -91,7 +92,7 @@ class Conversation:
         self._session.use(self._rig.voice(new_llm, self._output), self._rig.session_settings(new_llm, new_mode))
 
     def _observe(self, event: SessionEvent) -> None:
-        document = None
+        record = None
         match event:
             case OpeningBegan(playout):
                 self.opening = playout
@@ -101,38 +102,31 @@ class Conversation:
                 self.current = turn
                 self._names[id(turn)] = self.llm, self.mode
             case TurnFinished(turn):
-                document = self._document(event, *self._names.pop(id(turn)))
+                record = self._record(event, *self._names.pop(id(turn)))
                 if self.current is turn:
                     self.current = None
-                self.turns.append(document)
+                self.turns.append(record)
                 for sink in self._sinks:
-                    sink.turn(len(self.turns) - 1, document)
+                    sink.turn(len(self.turns) - 1, record)
             case _:
                 pass
-        self._on_event(event, document)
+        self._on_event(event, record)
 
-    def _document(self, finished: TurnFinished, llm: str, mode: Mode) -> Document:
-        turn, rig = finished.turn, self._rig
+    def _record(self, finished: TurnFinished, llm: str, mode: Mode) -> TurnRecord:
+        turn, rig, marks = finished.turn, self._rig, marks_of(finished)
         start_s = self.media.process_time_s(turn.utterance.started_samples)
         end_s = turn.ended.speech_end_s if turn.ended else start_s
-        now_s, wall = rig.clock(), datetime.now(UTC)
-        barge_in_ms = None if self._answered_s is None else round((start_s - self._answered_s) * 1_000)
-        interrupted = finished.outcome is Outcome.INTERRUPTED and turn.answer is not None
-        self._answered_s = turn.answer.reply.playout.audible_s if interrupted and turn.answer else None
-        return {
-            "recording": None,
-            "mode": mode.value,
-            "llm": llm,
-            "simulated": rig.models[llm].endpoint.simulated,
-            "stt": rig.stt.name,
-            "tts": rig.tts.name,
-            "speech_end_s": None,
-            "speech_end_at": (wall - timedelta(seconds=now_s - end_s)).isoformat(timespec="milliseconds"),
-            "speech_samples": [turn.utterance.started_samples, self.media.samples(end_s)],
-            "barge_in_ms": barge_in_ms,
-            "labelled": False,
-            "reference": None,
-            "wer": None,
-            **self._where,
-            **turn_document(trace_turn(finished, start_s, end_s), rig.prices),
-        }
+        header = TurnHeader(
+            mode=mode.value,
+            llm=llm,
+            simulated=rig.models[llm].endpoint.simulated,
+            stt=rig.stt.name,
+            tts=rig.tts.name,
+            labelled=False,
+            speech_end_at=wall_time(end_s, rig.clock()),
+            speech_samples=(turn.utterance.started_samples, self.media.samples(end_s)),
+            barge_in_ms=self._barge_ins.ms(marks, start_s),
+            room=self._room,
+            participant=self._participant,
+        )
+        return turn_record(trace_turn(marks, start_s, end_s), header, rig.prices)

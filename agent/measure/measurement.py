@@ -7,10 +7,9 @@ the caller's.
 
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 
@@ -18,12 +17,13 @@ from agent.exports.telemetry import TurnSink, open_telemetry
 from agent.measure.output_folder import make_folder, wav_name, write_findings, write_wav
 from agent.measure.recordings import Recording
 from agent.measure.replay import Replayed
-from agent.measure.results import Document, rows, summarise
 from agent.measure.runs import Job, Run, default_lanes, run_jobs
 from agent.report.terminal import label, progress
 from agent.setup.config import Config
 from agent.setup.rig import Rig, open_rig
 from agent.trace.files import TraceFile, session_line
+from pipelines.stopwatch.record import SessionRecord, TurnRecord
+from pipelines.stopwatch.summary import Row, Summary, rows, summarise
 from pipelines.turn import Mode
 
 
@@ -58,16 +58,21 @@ class Measurement:
 class Measured:
     """What came out: the trace's session line, turns, rows, summary, and where files were written."""
 
-    session: Document
-    turns: list[Document]
-    rows: list[Document]
-    summary: Document
+    session: SessionRecord
+    turns: list[TurnRecord]
+    rows: list[Row]
+    summary: Summary
     wavs: list[tuple[str, Path]] = field(default_factory=list)
     report: Path | None = None
 
-    def document(self) -> dict[str, Any]:
+    def document(self) -> dict[str, object]:
         """The JSON document of `--json`."""
-        return {"turns": self.turns, "summary": self.summary, "rows": self.rows, "session": self.session}
+        return {
+            "turns": [turn.model_dump(mode="json") for turn in self.turns],
+            "summary": self.summary.model_dump(mode="json"),
+            "rows": [row.model_dump(mode="json") for row in self.rows],
+            "session": self.session.model_dump(mode="json"),
+        }
 
 
 async def measure(measurement: Measurement, console: Console) -> Measured:
@@ -82,8 +87,7 @@ async def measure(measurement: Measurement, console: Console) -> Measured:
             for note in telemetry.notes:
                 console.print(note, style="dim", markup=False)
             run, wavs = await _replay_all(measurement, rig, [*traces, *telemetry.sinks], out, console)
-        summary = summarise(run.turns, run.loop_lag_ms)
-        summary["failover"]["states"] = {llm: asdict(state) for llm, state in rig.failover_states().items()}
+        summary = summarise(run.turns, run.loop_lag_ms, rig.failover_states())
     measured = Measured(session, run.turns, rows(run.turns, measurement.llms[0]), summary, wavs)
     if out is not None:
         measured.report = write_findings(out, session, run.turns, measured.rows, title=measurement.title, audio=wavs)
@@ -100,11 +104,11 @@ async def _replay_all(
     indices = count()
     with progress(console, "replaying", len(jobs)) as advance:
 
-        def on_done(job: Job, replayed: Replayed, documents: list[Document]) -> None:
-            for document in documents:
+        def on_done(job: Job, replayed: Replayed, turns: list[TurnRecord]) -> None:
+            for turn in turns:
                 index = next(indices)
                 for sink in sinks:
-                    sink.turn(index, document)
+                    sink.turn(index, turn)
             if folder is not None:
                 name = wav_name(replayed, job.llm, job.mode.value, only_run=only_run)
                 wavs.append((_wav_title(job, rig), write_wav(make_folder(folder) / name, replayed.two_tracks())))

@@ -1,13 +1,14 @@
 """What a run leaves in its `--out` folder: the two-track WAVs, the trace, the report with its pictures."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from agent.measure.replay import Replayed
 from agent.report import write_pictures, write_report
 from pipelines.errors import InputError
 from pipelines.events import SAMPLE_RATE_HZ, Pcm
+from pipelines.stopwatch.record import SessionRecord, TurnRecord
+from pipelines.stopwatch.summary import Row
 
 
 def make_folder(out: Path, option: str = "--out") -> Path:
@@ -52,9 +53,9 @@ def wav_name(replayed: Replayed, llm: str, mode: str, *, only_run: bool) -> str:
 
 def write_findings(
     out: Path,
-    session: Mapping[str, Any],
-    turns: Sequence[Mapping[str, Any]],
-    rows: Sequence[Mapping[str, Any]],
+    session: SessionRecord,
+    turns: Sequence[TurnRecord],
+    rows: Sequence[Row],
     *,
     title: str,
     audio: Sequence[tuple[str, Path]],

@@ -9,9 +9,8 @@ It costs nothing where it is not used: engines are loaded on the first replay, o
 
 from collections.abc import Iterator
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -19,33 +18,7 @@ if TYPE_CHECKING:
     import asyncio
 
     from agent.setup.rig import Rig
-
-
-@dataclass(frozen=True, slots=True)
-class Stages:
-    """The real durations of a turn's stages, hidden or not; None for what never happened."""
-
-    endpointing_ms: float | None
-    stt_final_ms: float | None
-    llm_ttft_ms: float | None
-    llm_first_sentence_ms: float | None
-    llm_tokens_per_s: float | None
-    tts_ttfb_ms: float | None
-    leading_silence_ms: float | None
-
-
-@dataclass(frozen=True, slots=True)
-class Turn:
-    """A turn as the trace holds it; `document` is the whole line."""
-
-    transcript: str
-    reply: str
-    outcome: str
-    turn_latency_ms: float | None
-    wer: float | None
-    stages: Stages
-    error: str | None
-    document: dict[str, Any]
+    from pipelines.stopwatch.record import TurnRecord
 
 
 class Quickturn:
@@ -64,7 +37,7 @@ class Quickturn:
         llm: str | None = None,
         mode: str | None = None,
         config: str | Path | None = None,
-    ) -> Turn:
+    ) -> "TurnRecord":
         """The only turn of a recording, in real time. Raises InputError, ServiceError; AssertionError for several."""
         turns = self.turns(recording, llm=llm, mode=mode, config=config)
         assert len(turns) == 1, f"{recording} holds {len(turns)} turns: use quickturn.turns"
@@ -77,15 +50,15 @@ class Quickturn:
         llm: str | None = None,
         mode: str | None = None,
         config: str | Path | None = None,
-    ) -> list[Turn]:
+    ) -> "list[TurnRecord]":
         """All turns of a recording, in real time. Raises InputError and ServiceError."""
         path = Path(config) if config else self._config
         return self._runner.run(self._replayed(Path(recording), llm, mode, path))
 
-    async def _replayed(self, path: Path, llm: str | None, mode: str | None, config: Path | None) -> list[Turn]:
+    async def _replayed(self, path: Path, llm: str | None, mode: str | None, config: Path | None) -> "list[TurnRecord]":
         from agent.measure.recordings import load
         from agent.measure.replay import Replay
-        from agent.measure.results import turn_documents
+        from agent.measure.results import turn_records
         from agent.setup.config import load_config
         from agent.setup.rig import open_rig
 
@@ -96,24 +69,11 @@ class Quickturn:
             self._rigs[config, agent.llm] = await self._stack.enter_async_context(open_rig(settings, [agent.llm]))
         rig = self._rigs[config, agent.llm]
         replayed = await Replay(recording, rig.clock).run(rig.session_builder(agent.llm, agent.mode))
-        return [_turn(document) for document in turn_documents(replayed, rig, agent.llm, agent.mode)]
+        return turn_records(replayed, rig, agent.llm, agent.mode)
 
     def close(self) -> None:
         """Close engines and connections."""
         self._runner.run(self._stack.aclose())
-
-
-def _turn(document: dict[str, Any]) -> Turn:
-    return Turn(
-        document["transcript"],
-        document["reply"],
-        document["outcome"],
-        document["turn_latency_ms"],
-        document["wer"],
-        Stages(**document["stages"]),
-        document["error"],
-        document,
-    )
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

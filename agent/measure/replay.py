@@ -13,9 +13,9 @@ import numpy as np
 
 from agent.measure.recordings import Recording, TurnLabel
 from pipelines.events import SAMPLE_RATE_HZ, AudioFrame, Clock, Pcm
-from pipelines.playout import AudioOutput
-from pipelines.session import Observer, Session, SessionEvent, TurnBegan, TurnFinished
+from pipelines.session import BuildSession, SessionEvent, TurnBegan, TurnFinished
 from pipelines.stopwatch.spans import TurnTrace, trace_turn
+from pipelines.stopwatch.turn_marks import marks_of
 from pipelines.turn import Turn
 from pipelines.vad import WINDOW_SAMPLES
 
@@ -28,8 +28,6 @@ _AHEAD_S = 2.0  # speech waiting in the output: more than any stall of the synth
 _BETWEEN_TURNS_S = 0.3
 _DECIDED_S = 1.5
 _PATIENCE_S = 3.0  # without a turn under way for so long after the speech, nothing will come
-
-BuildSession = Callable[[AudioOutput, Observer], Session]
 
 
 class VirtualOutput:
@@ -127,6 +125,7 @@ class ReplayedTurn:
     label's end.
     """
 
+    finished: TurnFinished
     trace: TurnTrace
     label: TurnLabel | None
     false_cut_in: bool
@@ -238,25 +237,36 @@ class Replay:
         assert clip.fed_at is not None
         clip_end_s = self._epoch_s + (clip.fed_at + len(clip.pcm)) / SAMPLE_RATE_HZ
         waited_s = self._clock() - max(self._quiet_since_s, clip_end_s)
-        answered = bool(clip.finished) and not self._judge(clip, clip.finished[-1]).false_cut_in
+        answered = bool(clip.finished) and not self._cut_in(clip, clip.finished[-1])
         return waited_s >= (pause_s if answered and self._recording.labelled else _PATIENCE_S)
 
     # ------------------------------------------------------------ labels
 
     def _judge(self, clip: _Clip, finished: TurnFinished) -> ReplayedTurn:
-        """Find the label that a turn answers: the last one that was over when it committed, else the one that it cut
-        into.
-        """
-        turn = finished.turn
-        over_s = turn.committed_s if turn.committed_s is not None else self._clock()
-        over = [label for label in clip.labels if self._epoch_s + clip.media_s(label.end_samples) <= over_s]
-        if not clip.labels:
-            start_s = end_s = self._epoch_s + turn.utterance.started_samples / SAMPLE_RATE_HZ
-            end_s = turn.ended.speech_end_s if turn.ended else end_s
-            return ReplayedTurn(trace_turn(finished, start_s, end_s), None, false_cut_in=False)
-        label = over[-1] if over else clip.labels[0]
-        start_s, end_s = (self._epoch_s + clip.media_s(s) for s in (label.start_samples, label.end_samples))
-        return ReplayedTurn(trace_turn(finished, start_s, end_s), label, self._recording.labelled and not over)
+        """Lay the turn out from the label that it answers."""
+        label = self._label(clip, finished)
+        if label is None:
+            turn = finished.turn
+            start_s = self._epoch_s + turn.utterance.started_samples / SAMPLE_RATE_HZ
+            end_s = turn.ended.speech_end_s if turn.ended else start_s
+        else:
+            start_s, end_s = (self._epoch_s + clip.media_s(s) for s in (label.start_samples, label.end_samples))
+        trace = trace_turn(marks_of(finished), start_s, end_s)
+        return ReplayedTurn(finished, trace, label, self._cut_in(clip, finished))
+
+    def _label(self, clip: _Clip, finished: TurnFinished) -> TurnLabel | None:
+        """The label that a turn answers: the last that was over when it committed, else the one that it cut into."""
+        over = self._over(clip, finished)
+        return over[-1] if over else next(iter(clip.labels), None)
+
+    def _cut_in(self, clip: _Clip, finished: TurnFinished) -> bool:
+        return self._recording.labelled and bool(clip.labels) and not self._over(clip, finished)
+
+    def _over(self, clip: _Clip, finished: TurnFinished) -> list[TurnLabel]:
+        """The labels that were over when the turn committed."""
+        committed_s = finished.turn.committed_s
+        over_s = committed_s if committed_s is not None else self._clock()
+        return [label for label in clip.labels if self._epoch_s + clip.media_s(label.end_samples) <= over_s]
 
 
 def _clips(recording: Recording) -> list[_Clip]:

@@ -11,9 +11,10 @@ from dataclasses import dataclass, field
 
 from agent.measure.recordings import Recording
 from agent.measure.replay import Replay, Replayed
-from agent.measure.results import Document, turn_documents
+from agent.measure.results import turn_records
 from agent.setup.cores import cores
 from agent.setup.rig import Rig
+from pipelines.stopwatch.record import TurnRecord
 from pipelines.turn import Mode
 
 _CORES_A_LANE = 2
@@ -37,11 +38,11 @@ class Job:
 class Run:
     """What came of the jobs, in their order."""
 
-    turns: list[Document] = field(default_factory=list)
+    turns: list[TurnRecord] = field(default_factory=list)
     loop_lag_ms: list[float] = field(default_factory=list)
 
 
-OnDone = Callable[[Job, Replayed, list[Document]], None]
+OnDone = Callable[[Job, Replayed, list[TurnRecord]], None]
 
 
 def default_lanes() -> int:
@@ -51,7 +52,7 @@ def default_lanes() -> int:
 
 async def run_jobs(rig: Rig, jobs: Sequence[Job], lanes: int, on_done: OnDone) -> Run:
     """Replay all jobs; `on_done` hears of each as it ends."""
-    results: dict[int, list[Document]] = {}
+    results: dict[int, list[TurnRecord]] = {}
     run = Run()
     waiting = iter(enumerate(jobs))
     gc.collect()
@@ -64,14 +65,16 @@ async def run_jobs(rig: Rig, jobs: Sequence[Job], lanes: int, on_done: OnDone) -
             watch.cancel()
     finally:
         gc.unfreeze()
-    run.turns = [document for index in sorted(results) for document in results[index]]
+    run.turns = [turn for index in sorted(results) for turn in results[index]]
     return run
 
 
-async def _lane(rig: Rig, jobs: Iterator[tuple[int, Job]], results: dict[int, list[Document]], on_done: OnDone) -> None:
+async def _lane(
+    rig: Rig, jobs: Iterator[tuple[int, Job]], results: dict[int, list[TurnRecord]], on_done: OnDone
+) -> None:
     for index, job in jobs:
         replayed = await Replay(job.recording, rig.clock).run(rig.session_builder(job.llm, job.mode))
-        results[index] = turn_documents(replayed, rig, job.llm, job.mode)
+        results[index] = turn_records(replayed, rig, job.llm, job.mode)
         on_done(job, replayed, results[index])
 
 

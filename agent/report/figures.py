@@ -7,8 +7,10 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from agent.report.findings import Row, Turn, completed, measured
+from agent.report.findings import completed, measured
 from agent.report.stages import MODES, STAGES
+from pipelines.stopwatch.record import TurnRecord
+from pipelines.stopwatch.summary import Row
 
 PLOT_WIDTH, PLOT_HEIGHT = 320.0, 170.0
 """The plot area of one distribution panel, in SVG units; the page adds the margins for its axes."""
@@ -79,12 +81,12 @@ class Distribution:
 
 def grid(rows: Sequence[Row]) -> Grid:
     """Lay out the grid in the rows' own order of LLMs and the three modes' order."""
-    full = max((float(row.get("p95_ms") or row["p50_ms"]) for row in measured(rows)), default=1.0)
-    counts = {int(row["n"]) for row in measured(rows)}
+    full = max((row.p95_ms or row.p50_ms or 0.0 for row in measured(rows)), default=1.0)
+    counts = {row.n for row in measured(rows)}
     return Grid(
-        llms=tuple(dict.fromkeys(str(row["llm"]) for row in rows)),
+        llms=tuple(dict.fromkeys(row.llm for row in rows)),
         modes=_modes(rows),
-        cells={(str(row["llm"]), str(row["mode"])): row for row in rows},
+        cells={(row.llm, row.mode): row for row in rows},
         full_ms=full,
         n=counts.pop() if len(counts) == 1 else None,
         best=next(iter(measured(rows)), None),
@@ -95,24 +97,24 @@ def stacks(rows: Sequence[Row]) -> list[StackGroup]:
     """One group per mode, its LLMs in the rows' order."""
     groups = []
     for mode in _modes(rows):
-        group = tuple(_stack(row) for row in rows if row["mode"] == mode and row.get("shares_ms"))
+        group = tuple(_stack(row) for row in rows if row.mode == mode and row.shares_ms)
         if group:
             groups.append(StackGroup(mode, group, max((item.sum_ms for item in group), default=0.0) or 1.0))
     return groups
 
 
-def distribution(turns: Sequence[Turn]) -> Distribution | None:
+def distribution(turns: Sequence[TurnRecord]) -> Distribution | None:
     """The distribution of the completed turns' latency, per mode and LLM; None without any."""
-    done = [turn for turn in completed(turns) if turn["turn_latency_ms"] > 0]
+    done = [turn for turn in completed(turns) if (turn.turn_latency_ms or 0.0) > 0]
     if not done:
         return None
-    ticks = log_ticks([float(turn["turn_latency_ms"]) for turn in done])
-    llms = dict.fromkeys(str(turn["llm"]) for turn in done)
+    ticks = log_ticks([turn.turn_latency_ms or 0.0 for turn in done])
+    llms = dict.fromkeys(turn.llm for turn in done)
     letters = {llm: _letter(index) for index, llm in enumerate(llms)}
     panels = []
     for mode in _modes(done):
         samples = {
-            llm: sorted(float(turn["turn_latency_ms"]) for turn in done if (turn["llm"], turn["mode"]) == (llm, mode))
+            llm: sorted(turn.turn_latency_ms or 0.0 for turn in done if (turn.llm, turn.mode) == (llm, mode))
             for llm in llms
         }
         curves = [_curve(llm, letters, sample, ticks) for llm, sample in samples.items() if sample]
@@ -120,16 +122,16 @@ def distribution(turns: Sequence[Turn]) -> Distribution | None:
     return Distribution(tuple(panels), tuple((_x(tick, ticks), f"{tick:,}") for tick in ticks), letters)
 
 
-def _modes(items: Sequence[Row]) -> tuple[str, ...]:
-    present = dict.fromkeys(str(item["mode"]) for item in items)
+def _modes(items: Sequence[Row] | Sequence[TurnRecord]) -> tuple[str, ...]:
+    present = dict.fromkeys(item.mode for item in items)
     return tuple(sorted(present, key=lambda mode: MODES.index(mode) if mode in MODES else len(MODES)))
 
 
 def _stack(row: Row) -> Stack:
-    shares: Mapping[str, float] = row["shares_ms"]
+    shares = row.shares_ms
     known = [stage.key for stage in STAGES]
     order = [*known, *(key for key in shares if key not in known)]
-    parts = tuple((key, float(shares[key])) for key in order if shares.get(key))
+    parts = tuple((key, shares[key]) for key in order if shares.get(key))
     return Stack(row, parts, sum(ms for _, ms in parts))
 
 

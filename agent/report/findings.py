@@ -3,15 +3,12 @@
 It reads the trace's turns and the summary rows. It computes no percentile that the rows already hold and draws nothing.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from agent.report.stages import COMPLETED, is_simulated, stage
-
-Turn = Mapping[str, Any]
-Row = Mapping[str, Any]
-
+from agent.report.stages import is_simulated, stage
+from pipelines.stopwatch.record import TurnRecord
+from pipelines.stopwatch.summary import Row
 
 NEVER = "\N{EN DASH}"
 """What stands in a table for a thing that never happened or is not known."""
@@ -28,7 +25,9 @@ class Lever:
 
 @dataclass(frozen=True, slots=True)
 class LedgerLine:
-    """What speculation cost and brought for one LLM and mode; sums over turns, None where no turn told."""
+    """What speculation cost and brought for one LLM and mode; sums over turns, dollars None where no price is
+    known.
+    """
 
     llm: str
     mode: str
@@ -36,7 +35,7 @@ class LedgerLine:
     requests: int
     hits: int
     discards: int
-    saved_ms: float | None
+    saved_ms: float
     wasted_tokens: int
     wasted_usd: float | None
     cost_usd: float | None
@@ -49,7 +48,7 @@ class LedgerLine:
 
 def measured(rows: Sequence[Row]) -> list[Row]:
     """The rows that hold a median, fastest first."""
-    return sorted((row for row in rows if row.get("p50_ms") is not None), key=lambda row: float(row["p50_ms"]))
+    return sorted((row for row in rows if row.p50_ms is not None), key=lambda row: row.p50_ms or 0.0)
 
 
 def milliseconds(value: float | None) -> str:
@@ -75,11 +74,11 @@ def headline(rows: Sequence[Row]) -> str:
     wait = _largest_share(best)
     if best is worst:
         end = f"; the longest wait is {wait}" if wait else ""
-        return f"The median turn takes {milliseconds(best['p50_ms'])} ms ({_cell(best)}){end}."
+        return f"The median turn takes {milliseconds(best.p50_ms)} ms ({_cell(best)}){end}."
     end = f"; the longest wait left is {wait}" if wait else ""
     return (
-        f"The median turn falls from {milliseconds(worst['p50_ms'])} ms ({_cell(worst)}) "
-        f"to {milliseconds(best['p50_ms'])} ms ({_cell(best)}){end}."
+        f"The median turn falls from {milliseconds(worst.p50_ms)} ms ({_cell(worst)}) "
+        f"to {milliseconds(best.p50_ms)} ms ({_cell(best)}){end}."
     )
 
 
@@ -89,89 +88,89 @@ def levers(rows: Sequence[Row]) -> list[Lever]:
     if not ranked:
         return []
     best, worst = ranked[0], ranked[-1]
-    cells = {(row["llm"], row["mode"]): float(row["p50_ms"]) for row in ranked}
-    llm_only, mode_only = cells.get((best["llm"], worst["mode"])), cells.get((worst["llm"], best["mode"]))
-    if best["llm"] == worst["llm"] or best["mode"] == worst["mode"] or llm_only is None or mode_only is None:
+    cells = {(row.llm, row.mode): row.p50_ms or 0.0 for row in ranked}
+    llm_only, mode_only = cells.get((best.llm, worst.mode)), cells.get((worst.llm, best.mode))
+    if best.llm == worst.llm or best.mode == worst.mode or llm_only is None or mode_only is None:
         return []
     return [
-        Lever("Slowest", _cell(worst), float(worst["p50_ms"])),
-        Lever("Mode alone", f"{best['mode']}, the same LLM", mode_only),
-        Lever("LLM alone", f"still {worst['mode']}, {_named(best)}", llm_only),
-        Lever("Both", _cell(best), float(best["p50_ms"])),
+        Lever("Slowest", _cell(worst), worst.p50_ms or 0.0),
+        Lever("Mode alone", f"{best.mode}, the same LLM", mode_only),
+        Lever("LLM alone", f"still {worst.mode}, {_named(best)}", llm_only),
+        Lever("Both", _cell(best), best.p50_ms or 0.0),
     ]
 
 
-def anatomy(turns: Sequence[Turn], rows: Sequence[Row]) -> list[Turn]:
+def anatomy(turns: Sequence[TurnRecord], rows: Sequence[Row]) -> list[TurnRecord]:
     """The turns worth a first look: nearest the median of the fastest cell, and its recording in the slowest cell."""
     ranked = measured(rows)
     if not ranked:
         return []
     best, worst = ranked[0], ranked[-1]
+    typical_ms = best.p50_ms or 0.0
     typical = min(
-        _completed_of(turns, best), key=lambda turn: abs(turn["turn_latency_ms"] - best["p50_ms"]), default=None
+        _completed_of(turns, best), key=lambda turn: abs((turn.turn_latency_ms or 0.0) - typical_ms), default=None
     )
     if typical is None:
         return []
     if best is worst:
         return [typical]
     # A recording may hold several turns; the reference tells them apart.
-    wanted = typical.get("recording"), typical.get("reference")
-    same = [turn for turn in _completed_of(turns, worst) if (turn.get("recording"), turn.get("reference")) == wanted]
+    wanted = typical.recording, typical.reference
+    same = [turn for turn in _completed_of(turns, worst) if (turn.recording, turn.reference) == wanted]
     return [*same[:1], typical]
 
 
-def ledger(turns: Sequence[Turn]) -> list[LedgerLine]:
+def ledger(turns: Sequence[TurnRecord]) -> list[LedgerLine]:
     """One line per LLM and mode over every turn whatever its outcome; those that speculated come first."""
-    groups: dict[tuple[str, str], list[Turn]] = {}
+    groups: dict[tuple[str, str], list[TurnRecord]] = {}
     for turn in turns:
-        groups.setdefault((str(turn.get("llm")), str(turn.get("mode"))), []).append(turn)
+        groups.setdefault((turn.llm, turn.mode), []).append(turn)
     return sorted((_ledger_line(*cell, group) for cell, group in groups.items()), key=lambda line: not line.speculated)
 
 
-def completed(turns: Sequence[Turn]) -> list[Turn]:
+def completed(turns: Sequence[TurnRecord]) -> list[TurnRecord]:
     """The turns that percentiles are taken over."""
-    return [turn for turn in turns if turn.get("outcome") == COMPLETED and turn.get("turn_latency_ms") is not None]
+    return [turn for turn in turns if turn.is_completed]
 
 
-def _ledger_line(llm: str, mode: str, turns: Sequence[Turn]) -> LedgerLine:
-    entries = [turn.get("speculation") or {} for turn in turns]
-    usages = [turn.get("usage") or {} for turn in turns]
+def _ledger_line(llm: str, mode: str, turns: Sequence[TurnRecord]) -> LedgerLine:
+    entries = [turn.speculation for turn in turns]
     return LedgerLine(
         llm,
         mode,
         len(turns),
-        requests=int(_total(entries, "requests") or 0),
-        hits=sum(bool(entry.get("hit")) for entry in entries),
-        discards=int(_total(entries, "discards") or 0),
-        saved_ms=_total(entries, "saved_ms"),
-        wasted_tokens=int(_total(entries, "wasted_tokens") or 0),
-        wasted_usd=_total(entries, "wasted_cost_usd"),
-        cost_usd=_total(usages, "cost_usd"),
+        requests=sum(entry.requests for entry in entries),
+        hits=sum(entry.hit for entry in entries),
+        discards=sum(entry.discards for entry in entries),
+        saved_ms=sum(entry.saved_ms for entry in entries),
+        wasted_tokens=sum(entry.wasted_tokens for entry in entries),
+        wasted_usd=_known_sum(entry.wasted_cost_usd for entry in entries),
+        cost_usd=_known_sum(turn.usage.cost_usd for turn in turns if turn.usage),
     )
 
 
-def _total(entries: Sequence[Mapping[str, Any]], key: str) -> float | None:
-    values = [entry[key] for entry in entries if entry.get(key) is not None]
-    return sum(values) if values else None
+def _known_sum(values: Iterable[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return sum(known) if known else None
 
 
-def _completed_of(turns: Sequence[Turn], row: Row) -> list[Turn]:
-    return [turn for turn in completed(turns) if (turn.get("llm"), turn.get("mode")) == (row["llm"], row["mode"])]
+def _completed_of(turns: Sequence[TurnRecord], row: Row) -> list[TurnRecord]:
+    return [turn for turn in completed(turns) if (turn.llm, turn.mode) == (row.llm, row.mode)]
 
 
 def _cell(row: Row) -> str:
-    return f"{row['mode']}, {_named(row)}"
+    return f"{row.mode}, {_named(row)}"
 
 
 def _named(row: Row) -> str:
-    return f"{'simulated ' if is_simulated(str(row['llm'])) else ''}{row['llm']}"
+    return f"{'simulated ' if is_simulated(row.llm) else ''}{row.llm}"
 
 
 def _largest_share(row: Row) -> str | None:
     """`endpointing, 230 of the mean turn's 300 ms`, or None for a row without shares: they are means, whatever is said
     of the median.
     """
-    shares: Mapping[str, float] = row.get("shares_ms") or {}
+    shares = row.shares_ms
     if not any(shares.values()):
         return None
     key = max(shares, key=lambda name: shares[name])

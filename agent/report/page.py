@@ -9,11 +9,12 @@ import os
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote
 
 from agent.report import figures, findings, stages
 from agent.report.template import render_page, write_html
+from pipelines.stopwatch.record import SessionRecord, TurnRecord
+from pipelines.stopwatch.summary import Row
 
 STAGE_FACTS = (
     ("endpointing_ms", "Endpointing"),
@@ -28,9 +29,9 @@ STAGE_FACTS = (
 
 def write_page(
     path: Path,
-    session: Mapping[str, Any],
-    turns: Sequence[findings.Turn],
-    rows: Sequence[findings.Row],
+    session: SessionRecord,
+    turns: Sequence[TurnRecord],
+    rows: Sequence[Row],
     *,
     title: str,
     audio: Sequence[tuple[str, Path]],
@@ -41,9 +42,9 @@ def write_page(
 
 
 def render(
-    session: Mapping[str, Any],
-    turns: Sequence[findings.Turn],
-    rows: Sequence[findings.Row],
+    session: SessionRecord,
+    turns: Sequence[TurnRecord],
+    rows: Sequence[Row],
     *,
     title: str,
     audio: Sequence[tuple[str, str]] = (),
@@ -55,10 +56,9 @@ def render(
             "title": title,
             "session": session,
             "turns": turns,
-            "outcomes": Counter(str(turn.get("outcome")) for turn in turns),
-            "simulated": bool(session.get("simulated"))
-            or any(stages.is_simulated(str(turn.get("llm"))) for turn in turns),
-            "estimated": sum(turn.get("labelled") is False for turn in turns),
+            "outcomes": Counter(turn.outcome.value for turn in turns),
+            "simulated": session.simulated or any(stages.is_simulated(turn.llm) for turn in turns),
+            "estimated": sum(not turn.labelled for turn in turns),
             "headline": findings.headline(rows),
             "levers": findings.levers(rows),
             "grid": figures.grid(rows),
@@ -66,12 +66,13 @@ def render(
             "anatomy": findings.anatomy(turns, rows),
             "distribution": figures.distribution(turns),
             "ledger": findings.ledger(turns),
-            "slowest_ms": max((float(turn["turn_latency_ms"]) for turn in findings.completed(turns)), default=0.0)
-            or 1.0,
+            "slowest_ms": max((turn.turn_latency_ms or 0.0 for turn in findings.completed(turns)), default=0.0) or 1.0,
             "choices": {key: _choices(turns, key) for key in ("llm", "mode", "recording", "outcome")},
             "audio": audio,
             "settings": [
-                (name, list(_flatten(session[name]))) for name in ("engines", "machine", "config") if session.get(name)
+                (name, list(_flatten(value)))
+                for name in ("engines", "machine", "config")
+                if (value := getattr(session, name))
             ],
             "STAGE_FACTS": STAGE_FACTS,
         },
@@ -86,8 +87,8 @@ def _relative_link(target: Path, directory: Path) -> str:
         return target.resolve().as_uri()
 
 
-def _choices(turns: Sequence[findings.Turn], key: str) -> list[str]:
-    return list(dict.fromkeys(str(turn[key]) for turn in turns if turn.get(key) is not None))
+def _choices(turns: Sequence[TurnRecord], key: str) -> list[str]:
+    return list(dict.fromkeys(str(value) for turn in turns if (value := getattr(turn, key)) is not None))
 
 
 def _flatten(value: object, name: str = "") -> Iterator[tuple[str, str]]:

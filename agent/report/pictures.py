@@ -3,7 +3,7 @@
 Light paper in both, so that they read on any page that shows them. It reads the same findings and geometry as the page.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,8 @@ from agent.report import findings, stages
 from agent.report.figures import log_ticks, stacks
 from agent.report.waterfall import time_axis
 from pipelines.errors import InputError
+from pipelines.stopwatch.record import PathSegment, SpanRecord, TurnRecord
+from pipelines.stopwatch.summary import Row
 
 PAPER, INK, SOFT, HAIR = "#fbfaf7", "#1b1b1f", "#5b5b66", "#e4e2db"
 WIDTH = 640
@@ -20,9 +22,9 @@ _DASHES = ([1, 0], [7, 3], [3, 2], [9, 3, 2, 3])
 """What tells LLMs apart: colours belong to stages."""
 
 
-def write_all(directory: Path, turns: Sequence[findings.Turn], rows: Sequence[findings.Row]) -> list[Path]:
+def write_all(directory: Path, turns: Sequence[TurnRecord], rows: Sequence[Row]) -> list[Path]:
     """Draw what there is data for; see `agent.report.write_pictures`."""
-    rows = [row for row in rows if row.get("p50_ms") is not None]
+    rows = [row for row in rows if row.p50_ms is not None]
     charts: dict[str, alt.Chart | alt.LayerChart | alt.FacetChart] = {}
     if rows:
         charts["grid"] = grid(rows)
@@ -34,9 +36,9 @@ def write_all(directory: Path, turns: Sequence[findings.Turn], rows: Sequence[fi
     return [path for name, chart in charts.items() for path in save_picture(chart, directory / name)]
 
 
-def grid(rows: Sequence[findings.Row]) -> alt.FacetChart:
+def grid(rows: Sequence[Row]) -> alt.FacetChart:
     """Bars of the median with a line on to p95: a panel per mode, a bar per LLM."""
-    data = [{**_names(row), "p50": row["p50_ms"], "p95": row.get("p95_ms") or row["p50_ms"]} for row in rows]
+    data = [{**_names(row), "p50": row.p50_ms, "p95": row.p95_ms or row.p50_ms} for row in rows]
     base = alt.Chart().encode(y=_llm_axis(rows))
     x = alt.X("p50:Q", title="turn latency, ms: p50 as a bar, the line on to p95")
     bars = base.mark_bar(color="#3d3d47", height=13).encode(x=x)
@@ -48,7 +50,7 @@ def grid(rows: Sequence[findings.Row]) -> alt.FacetChart:
     return _by_mode(bars + reach + ticks + text, data, rows, "Turn latency by LLM and turn mode")
 
 
-def critical_path(rows: Sequence[findings.Row]) -> alt.FacetChart:
+def critical_path(rows: Sequence[Row]) -> alt.FacetChart:
     """The mean critical path as stacked bars: a panel per mode, a bar per LLM."""
     groups = [stack for group in stacks(rows) for stack in group.stacks]
     order = {stage.key: place for place, stage in enumerate(stages.STAGES)}
@@ -70,10 +72,10 @@ def critical_path(rows: Sequence[findings.Row]) -> alt.FacetChart:
     return _by_mode(bars + text, parts + sums, rows, "Where the wait goes")
 
 
-def waterfall(turn: findings.Turn) -> alt.LayerChart | alt.FacetChart:
+def waterfall(turn: TurnRecord) -> alt.LayerChart | alt.FacetChart:
     """One turn's work on a time axis: solid on the critical path, pale where hidden, dashed where thrown away."""
-    latency = float(turn["turn_latency_ms"])
-    axis = time_axis(turn.get("spans") or (), latency)
+    latency = turn.turn_latency_ms or 0.0
+    axis = time_axis(turn.spans, latency)
     bars = [bar for bar in _work(turn) if bar["end"] > axis.start_ms and bar["start"] < axis.end_ms]
     for bar in bars:
         bar["start"], bar["end"] = max(bar["start"], axis.start_ms), min(bar["end"], axis.end_ms)
@@ -94,25 +96,25 @@ def waterfall(turn: findings.Turn) -> alt.LayerChart | alt.FacetChart:
     title = alt.TitleParams(
         f"One turn, {findings.milliseconds(latency)} ms from the end of speech to the first sound",
         subtitle=[
-            f"{turn.get('recording')}, {turn['mode']}, {stages.llm_label(str(turn['llm']))}",
+            f"{turn.recording}, {turn.mode}, {stages.llm_label(turn.llm)}",
             "solid: on the critical path; pale: hidden; dashed red: discarded speculation",
         ],
     )
     return alt.layer(*layers, rules).properties(width=WIDTH, height=20 * len(lanes), title=title)
 
 
-def distribution(turns: Sequence[findings.Turn]) -> alt.FacetChart:
+def distribution(turns: Sequence[TurnRecord]) -> alt.FacetChart:
     """The share of completed turns answered within a time, a panel per mode and a line per LLM."""
-    done = [turn for turn in findings.completed(turns) if turn["turn_latency_ms"] > 0]
+    done = [turn for turn in findings.completed(turns) if (turn.turn_latency_ms or 0.0) > 0]
     groups: dict[tuple[str, str], list[float]] = {}
     for turn in done:
-        groups.setdefault((str(turn["llm"]), str(turn["mode"])), []).append(float(turn["turn_latency_ms"]))
+        groups.setdefault((turn.llm, turn.mode), []).append(turn.turn_latency_ms or 0.0)
     data = []
     for (llm, mode), sample in groups.items():
         steps = [(min(sample), 0.0), *((at, n / len(sample)) for n, at in enumerate(sorted(sample), start=1))]
         data += [{"llm": stages.llm_label(llm), "mode": mode, "ms": at, "share": share} for at, share in steps]
     llms = list(dict.fromkeys(str(item["llm"]) for item in data))
-    ticks = log_ticks([float(turn["turn_latency_ms"]) for turn in done])
+    ticks = log_ticks([turn.turn_latency_ms or 0.0 for turn in done])
     time_scale = alt.Scale(type="log", nice=False, domain=[ticks[0], ticks[-1]])
     dashes = alt.Scale(domain=llms, range=[_DASHES[index % len(_DASHES)] for index in range(len(llms))])
     legend = alt.Legend(title=None, orient="bottom", columns=2, symbolSize=400, labelLimit=400)
@@ -125,37 +127,31 @@ def distribution(turns: Sequence[findings.Turn]) -> alt.FacetChart:
     return _by_mode(lines.properties(height=120), data, done, "How often is it that fast?")
 
 
-def _work(turn: findings.Turn) -> list[dict[str, Any]]:
+def _work(turn: TurnRecord) -> list[dict[str, Any]]:
     """The turn's spans as bars; the critical path is laid over the spans that it runs along."""
     # To a tenth: what follows at once is not to come first by its rounding.
-    spans = sorted(turn.get("spans") or (), key=lambda span: round(float(span["start_ms"]), 1))
+    spans = sorted(turn.spans, key=lambda span: round(span.start_ms, 1))
     context = {stage.key for stage in stages.CONTEXT}
     bars = []
     for span in spans:
-        kind = "context" if span["stage"] in context else "discarded" if span.get("discarded") else "hidden"
-        bars.append(_work_bar(str(span["stage"]), kind, span))
-    bars += [_work_bar(str(part["stage"]), "critical", part) for part in turn["critical_path"] if part["ms"] > 0]
+        kind = "context" if span.stage in context else "discarded" if span.discarded else "hidden"
+        bars.append(_work_bar(kind, span))
+    bars += [_work_bar("critical", part) for part in turn.critical_path if part.ms > 0]
     return sorted(bars, key=lambda bar: str(bar["stage"]) == stages.stage("agent_speech").name)
 
 
-def _work_bar(key: str, kind: str, piece: Mapping[str, Any]) -> dict[str, Any]:
-    name = stages.stage(key).name
+def _work_bar(kind: str, piece: SpanRecord | PathSegment) -> dict[str, Any]:
+    name = stages.stage(piece.stage).name
     lane = f"{name} (discarded)" if kind == "discarded" else name
-    return {
-        "lane": lane,
-        "stage": name,
-        "kind": kind,
-        "start": float(piece["start_ms"]),
-        "end": float(piece["end_ms"]),
-    }
+    return {"lane": lane, "stage": name, "kind": kind, "start": piece.start_ms, "end": piece.end_ms}
 
 
-def _names(row: findings.Row) -> dict[str, str]:
-    return {"llm": stages.llm_label(str(row["llm"])), "mode": str(row["mode"])}
+def _names(row: Row) -> dict[str, str]:
+    return {"llm": stages.llm_label(row.llm), "mode": row.mode}
 
 
-def _llm_axis(rows: Sequence[findings.Row]) -> alt.Y:
-    order = list(dict.fromkeys(stages.llm_label(str(row["llm"])) for row in rows))
+def _llm_axis(rows: Sequence[Row]) -> alt.Y:
+    order = list(dict.fromkeys(stages.llm_label(row.llm) for row in rows))
     return alt.Y("llm:N", sort=order, title=None)
 
 
@@ -167,9 +163,12 @@ def _stage_colour(*, context: bool = False) -> alt.Color:
 
 
 def _by_mode(
-    chart: alt.Chart | alt.LayerChart, data: list[dict[str, Any]], items: Sequence[Mapping[str, Any]], title: str
+    chart: alt.Chart | alt.LayerChart,
+    data: list[dict[str, Any]],
+    items: Sequence[Row] | Sequence[TurnRecord],
+    title: str,
 ) -> alt.FacetChart:
-    present = {str(item["mode"]) for item in items}
+    present = {item.mode for item in items}
     order = [*(mode for mode in stages.MODES if mode in present), *sorted(present - set(stages.MODES))]
     header = alt.Header(title=None, labelAnchor="start", labelFontWeight="bold", labelFontSize=12, labelOrient="top")
     row = alt.Row("mode:N", sort=order, header=header)

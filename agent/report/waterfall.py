@@ -5,14 +5,14 @@ knows no HTML.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 from agent.report.findings import milliseconds, moment
 from agent.report.stages import CONTEXT, stage
+from pipelines.stopwatch.record import PathSegment, SpanRecord, TurnRecord
 
-Span = Mapping[str, Any]
 Kind = Literal["hidden", "critical", "discarded", "context"]
 
 TILING_TOLERANCE_MS = 1.0
@@ -94,13 +94,12 @@ class Waterfall:
         return self.gap_ms is None or abs(self.gap_ms) <= TILING_TOLERANCE_MS
 
 
-def waterfall(turn: Mapping[str, Any]) -> Waterfall:
+def waterfall(turn: TurnRecord) -> Waterfall:
     """Lay out one turn of a trace."""
-    spans: list[Span] = sorted(turn.get("spans") or (), key=lambda span: float(span["start_ms"]))
-    path: Sequence[Mapping[str, Any]] = turn.get("critical_path") or ()
-    latency = turn.get("turn_latency_ms")
+    spans = sorted(turn.spans, key=lambda span: span.start_ms)
+    path, latency = turn.critical_path, turn.turn_latency_ms
     axis = time_axis(spans, latency)
-    total = sum(float(segment["ms"]) for segment in path)
+    total = sum(segment.ms for segment in path)
     return Waterfall(
         lanes=tuple(_lane(group, path, axis) for group in _group(spans)),
         segments=tuple(_segment(segment, axis) for segment in path),
@@ -113,15 +112,15 @@ def waterfall(turn: Mapping[str, Any]) -> Waterfall:
     )
 
 
-def time_axis(spans: Sequence[Span], latency_ms: float | None) -> Axis:
+def time_axis(spans: Sequence[SpanRecord], latency_ms: float | None) -> Axis:
     """From the first work that is not too long before the end of speech to a little after the first audible sample.
 
     An utterance or an answer of many seconds would squeeze the part that the reader came for, so both are cut.
     """
-    work = [span for span in spans if span["stage"] not in _CONTEXT_KEYS]
-    end = latency_ms or max((float(span["end_ms"]) for span in work), default=0.0)
+    work = [span for span in spans if span.stage not in _CONTEXT_KEYS]
+    end = latency_ms or max((span.end_ms for span in work), default=0.0)
     end = max(end, 100.0)
-    earliest = min((float(span["start_ms"]) for span in work), default=0.0)
+    earliest = min((span.start_ms for span in work), default=0.0)
     return Axis(-min(max(-1.06 * earliest, 0.15 * end), 1.5 * end), 1.18 * end)
 
 
@@ -134,16 +133,16 @@ def _ticks(axis: Axis) -> tuple[tuple[float, str, bool], ...]:
     return tuple((axis.percent(step * number), moment(step * number), number % 2 == 0) for number in numbers)
 
 
-def _group(spans: Sequence[Span]) -> list[list[Span]]:
+def _group(spans: Sequence[SpanRecord]) -> list[list[SpanRecord]]:
     """Hidden spans of one stage and name that follow one another share a lane; everything else has its own."""
-    groups: list[list[Span]] = []
-    open_group: dict[tuple[str, str], list[Span]] = {}
+    groups: list[list[SpanRecord]] = []
+    open_group: dict[tuple[str, str], list[SpanRecord]] = {}
     for span in spans:
-        key = (str(span["stage"]), _stem(span))
+        key = (span.stage, _stem(span))
         group = open_group.get(key)
         if _kind(span) != "hidden":
             groups.append([span])
-        elif group and span["start_ms"] >= group[-1]["end_ms"]:
+        elif group and span.start_ms >= group[-1].end_ms:
             group.append(span)
         else:
             open_group[key] = [span]
@@ -151,74 +150,71 @@ def _group(spans: Sequence[Span]) -> list[list[Span]]:
     return sorted(groups, key=_lane_order)
 
 
-def _stem(span: Span) -> str:
+def _stem(span: SpanRecord) -> str:
     """The label without its number: `partial decode 7` and `partial decode 8` are the same kind of work."""
-    return str(span.get("label") or "").rstrip(" #0123456789")
+    return span.label.rstrip(" #0123456789")
 
 
-def _lane_order(group: Sequence[Span]) -> tuple[int, float]:
+def _lane_order(group: Sequence[SpanRecord]) -> tuple[int, float]:
     """The user's speech on top, the agent's at the bottom, work between them by its start."""
-    place = {"speech": 0, "agent_speech": 2}.get(str(group[0]["stage"]), 1)
-    return place, float(group[0]["start_ms"])
+    place = {"speech": 0, "agent_speech": 2}.get(group[0].stage, 1)
+    return place, group[0].start_ms
 
 
-def _label(span: Span) -> str:
+def _label(span: SpanRecord) -> str:
     """What tells this span from others of its stage; empty where that is the stage's name again."""
-    label = str(span.get("label") or "")
-    return (
-        "" if label.casefold() in (str(span["stage"]).casefold(), stage(str(span["stage"])).name.casefold()) else label
-    )
+    names = (span.stage.casefold(), stage(span.stage).name.casefold())
+    return "" if span.label.casefold() in names else span.label
 
 
-def _kind(span: Span) -> Kind:
-    if span["stage"] in _CONTEXT_KEYS:
+def _kind(span: SpanRecord) -> Kind:
+    if span.stage in _CONTEXT_KEYS:
         return "context"
-    if span.get("discarded"):
+    if span.discarded:
         return "discarded"
-    return "critical" if (span.get("critical_ms") or 0) > 0 else "hidden"
+    return "critical" if span.critical_ms > 0 else "hidden"
 
 
-def _lane(group: Sequence[Span], path: Sequence[Mapping[str, Any]], axis: Axis) -> Lane:
+def _lane(group: Sequence[SpanRecord], path: Sequence[PathSegment], axis: Axis) -> Lane:
     first = group[0]
     kind = _kind(first)
-    bars = [_bar(span, kind if kind != "critical" else "hidden", axis) for span in group]
+    hidden: Kind = kind if kind != "critical" else "hidden"
+    bars = [_bar(span.label or span.stage, span.start_ms, span.end_ms, hidden, axis) for span in group]
     if kind == "critical":
-        bars += [_bar(part, "critical", axis) for part in _critical_parts(first, path)]
+        parts = _critical_parts(first, path)
+        bars += [_bar("on the critical path", start, end, "critical", axis) for start, end in parts]
     return Lane(
-        stage=str(first["stage"]),
+        stage=str(first.stage),
         label=_stem(first) if len(group) > 1 else _label(first),
         count=len(group),
         kind=kind,
         bars=tuple(bar for bar in bars if bar is not None),
-        start_ms=float(first["start_ms"]),
-        end_ms=float(group[-1]["end_ms"]),
-        busy_ms=sum(float(span["end_ms"]) - float(span["start_ms"]) for span in group),
-        critical_ms=sum(float(span.get("critical_ms") or 0) for span in group),
+        start_ms=first.start_ms,
+        end_ms=group[-1].end_ms,
+        busy_ms=sum(span.end_ms - span.start_ms for span in group),
+        critical_ms=sum(span.critical_ms for span in group),
     )
 
 
-def _critical_parts(span: Span, path: Sequence[Mapping[str, Any]]) -> list[Span]:
-    """The stretches of this span that the critical path runs along."""
-    parts: list[Span] = []
+def _critical_parts(span: SpanRecord, path: Sequence[PathSegment]) -> list[tuple[float, float]]:
+    """The stretches of this span that the critical path runs along, from when to when."""
+    parts = []
     for segment in path:
-        start = max(float(span["start_ms"]), float(segment["start_ms"]))
-        end = min(float(span["end_ms"]), float(segment["end_ms"]))
-        if segment["stage"] == span["stage"] and end > start:
-            parts.append({"label": "on the critical path", "start_ms": start, "end_ms": end})
+        start, end = max(span.start_ms, segment.start_ms), min(span.end_ms, segment.end_ms)
+        if segment.stage == span.stage and end > start:
+            parts.append((start, end))
     return parts
 
 
-def _bar(span: Span, kind: Kind, axis: Axis) -> Bar | None:
+def _bar(name: str, start: float, end: float, kind: Kind, axis: Axis) -> Bar | None:
     """None where the whole stretch lies outside the axis."""
-    start, end = float(span["start_ms"]), float(span["end_ms"])
     if end < axis.start_ms or start > axis.end_ms:
         return None
     left, right = axis.percent(start), axis.percent(end)
-    name = span.get("label") or span.get("stage")
     tip = f"{name}: {milliseconds(end - start)} ms, from {moment(start)} to {moment(end)}"
     return Bar(kind, left, round(right - left, 2), start < axis.start_ms, end > axis.end_ms, tip)
 
 
-def _segment(segment: Mapping[str, Any], axis: Axis) -> Segment:
-    left, right = axis.percent(float(segment["start_ms"])), axis.percent(float(segment["end_ms"]))
-    return Segment(str(segment["stage"]), float(segment["ms"]), left, round(right - left, 2))
+def _segment(segment: PathSegment, axis: Axis) -> Segment:
+    left, right = axis.percent(segment.start_ms), axis.percent(segment.end_ms)
+    return Segment(str(segment.stage), segment.ms, left, round(right - left, 2))

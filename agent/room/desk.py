@@ -1,6 +1,6 @@
 """What a room's people and programs may know and ask of the agent, beside talking to it.
 
-- Text stream `quickturn.turn`: each finished turn's document, as a line of the trace (JSON).
+- Text stream `quickturn.turn`: each finished turn's record, as a line of the trace (JSON).
 - Participant attributes of the agent: `quickturn.llm`, `quickturn.mode`, and `quickturn.llms`, a JSON list of what may
   be chosen.
 - RPC `quickturn.switch`: `{"llm": NAME, "mode": MODE}`, either or both; answers with what is used from the next turn
@@ -11,13 +11,13 @@ import json
 import logging
 from asyncio import Queue
 from collections.abc import Sequence
-from typing import Any
 
 from livekit import rtc
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from agent.live.conversation import Conversation, Document
+from agent.live.conversation import Conversation
 from pipelines.errors import InputError, QuickturnError
+from pipelines.stopwatch.record import TurnRecord
 
 log = logging.getLogger(__name__)
 
@@ -44,13 +44,13 @@ class Desk:
         self.conversation: Conversation | None = None
         self._local = local
         self._llms = llms
-        self._turns: Queue[Document] = Queue(_OUTBOX_BOUND)
+        self._turns: Queue[TurnRecord] = Queue(_OUTBOX_BOUND)
         local.register_rpc_method(SWITCH_METHOD, self._switch)
 
-    def finished(self, document: Document) -> None:
+    def finished(self, turn: TurnRecord) -> None:
         """Tell the room of a turn."""
         if not self._turns.full():
-            self._turns.put_nowait(document)
+            self._turns.put_nowait(turn)
 
     async def show(self, conversation: Conversation) -> None:
         """Let the room see, and change, what this conversation uses."""
@@ -61,11 +61,11 @@ class Desk:
     async def run(self) -> None:
         """Send what has been told, without an end."""
         while True:
-            document = await self._turns.get()
+            document = (await self._turns.get()).model_dump(mode="json")
             try:
                 await self._local.send_text(json.dumps(document, ensure_ascii=False), topic=TURN_TOPIC)
             except Exception as error:  # a room that is reconnecting; the trace has the turn
-                log.warning("a turn's document could not be sent: %r", error)
+                log.warning("a turn could not be sent: %r", error)
 
     async def _switch(self, call: rtc.RpcInvocationData) -> str:
         try:
@@ -81,8 +81,7 @@ class Desk:
             raise InputError(f"llm {wish.llm!r} is not offered here; choose one of: {', '.join(self._llms)}")
         await conversation.switch(llm=wish.llm, mode=wish.mode)
         await self.show(conversation)
-        used: dict[str, Any] = {"llm": conversation.llm, "mode": conversation.mode.value}
-        return json.dumps(used)
+        return json.dumps({"llm": conversation.llm, "mode": conversation.mode.value})
 
 
 def _parse(payload: str) -> Wish:

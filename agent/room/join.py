@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from agent.exports.telemetry import TurnSink, open_telemetry
-from agent.live.conversation import Document
 from agent.pacer.serve import until_told_to_stop
 from agent.room.access import LiveKit, Seat
 from agent.room.presence import Ending
@@ -23,6 +22,7 @@ from agent.talk.console import plain_lines
 from agent.trace.files import TraceFile, session_line
 from pipelines.errors import ServiceError
 from pipelines.session import SessionEvent
+from pipelines.stopwatch.record import TurnRecord
 
 # LiveKit closes a room that only agents are in; the next caller makes it anew.
 _COMES_BACK = (Ending.LOST, Ending.EMPTY)
@@ -102,8 +102,8 @@ async def _tell_ready(session: RoomSession, room: str) -> None:
     _say(f"in room {room!r}; Ctrl-C leaves it")
 
 
-def _show(event: SessionEvent, document: Document | None) -> None:
-    for line in plain_lines(event, document):
+def _show(event: SessionEvent, turn: TurnRecord | None) -> None:
+    for line in plain_lines(event, turn):
         _say(line)
 
 

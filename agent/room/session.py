@@ -13,7 +13,7 @@ from contextlib import suppress
 from livekit import rtc
 
 from agent.exports.telemetry import TurnSink
-from agent.live.conversation import Conversation, Document
+from agent.live.conversation import Conversation
 from agent.room.access import Seat
 from agent.room.captions import Captions, Party
 from agent.room.desk import Desk
@@ -23,6 +23,7 @@ from agent.room.presence import Ending, Presence
 from agent.setup.rig import Rig
 from pipelines.events import ChatMessage
 from pipelines.session import SessionEvent
+from pipelines.stopwatch.record import TurnRecord
 from pipelines.turn import Mode
 
 _SUBSCRIBED_S = 5.0  # the opening waits so long for somebody to listen
@@ -44,7 +45,7 @@ class RoomSession:
         opening: str = "",
         history: Sequence[ChatMessage] = (),
         tell: Callable[[str], None] = lambda line: None,
-        on_event: Callable[[SessionEvent, Document | None], None] = lambda event, document: None,
+        on_event: Callable[[SessionEvent, TurnRecord | None], None] = lambda event, turn: None,
         patient: bool = False,
     ) -> None:
         self.ready = asyncio.Event()
@@ -158,17 +159,26 @@ class RoomSession:
         local = self._room.local_participant
         captions = Captions(local, Party(local.identity, voice.sid), Party(identity, ""), self._rig.clock)
 
-        def on_event(event: SessionEvent, document: Document | None) -> None:
+        def on_event(event: SessionEvent, turn: TurnRecord | None) -> None:
             captions.on_event(event)
-            if document is not None:
-                desk.finished(document)
-            self._on_event(event, document)
+            if turn is not None:
+                desk.finished(turn)
+            self._on_event(event, turn)
             self._presence.look()
 
         mode, rig = Mode(self._rig.config.agent.mode), self._rig
-        opening, where = self._opening, {"room": self._room.name, "participant": identity}
+        opening = self._opening
         conversation = Conversation(
-            rig, self._llms[0], mode, self._output, on_event, self._sinks, opening, self._earlier, where
+            rig,
+            self._llms[0],
+            mode,
+            self._output,
+            on_event,
+            self._sinks,
+            opening,
+            self._earlier,
+            room=self._room.name,
+            participant=identity,
         )
         self._opening, self._earlier = rig.config.room.greeting, ()  # what was said before is nobody else's business
         self.conversation, self._captions = conversation, captions

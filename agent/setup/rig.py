@@ -12,7 +12,6 @@ from pathlib import Path
 
 from threadpoolctl import threadpool_limits
 
-from agent.measure.replay import BuildSession
 from agent.models.engines import load_stt, load_tts, load_turn_detector
 from agent.resources import shipped
 from agent.setup.config import Config
@@ -26,7 +25,7 @@ from pipelines.llm.catalogue_file import load_catalogue
 from pipelines.llm.failover import Failover, FailoverState
 from pipelines.playout import AudioOutput
 from pipelines.reply import Voice
-from pipelines.session import Observer, Session, SessionSettings
+from pipelines.session import BuildSession, Observer, Session, SessionSettings
 from pipelines.smart_turn import TurnDetector
 from pipelines.stopwatch.ledger import Prices
 from pipelines.stt import SpeechToText

@@ -4,8 +4,7 @@ It draws from the conversation's state a few times a second and changes nothing.
 say what has happened.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from rich.console import Console, Group, RenderableType
 from rich.table import Table
@@ -13,10 +12,11 @@ from rich.text import Text
 
 from agent.live.conversation import Conversation
 from agent.live.view import state, understood
-from agent.measure.statistics import percentiles
 from agent.report.terminal import label
 from agent.talk.microphone import Microphone
 from pipelines.session import AgentPaused, AgentResumed, SessionEvent, TurnFinished
+from pipelines.stopwatch.percentiles import percentiles
+from pipelines.stopwatch.record import TurnRecord
 from pipelines.turn import Outcome
 
 _COLOURS = {
@@ -45,7 +45,7 @@ class LiveConsole:
 
     def __rich__(self) -> RenderableType:
         parts: list[RenderableType] = [self._status(), Text(""), *self._words(), Text("")]
-        completed = [t for t in self._conversation.turns if t["turn_latency_ms"] is not None]
+        completed = [turn for turn in self._conversation.turns if turn.turn_latency_ms is not None]
         if completed:
             parts += [waterfall(completed[-1]), Text(""), figures(self._conversation.turns), Text("")]
         parts.append(self._keys())
@@ -70,7 +70,7 @@ class LiveConsole:
         turn = self._conversation.current
         if turn is None and self._conversation.turns:
             last = self._conversation.turns[-1]
-            return [Text(f"you    {last['transcript']}"), Text(f"agent  {last['heard']}", style="cyan")]
+            return [Text(f"you    {last.transcript}"), Text(f"agent  {last.heard}", style="cyan")]
         if turn is None:
             return [Text("say something; the agent hears you", style="dim"), Text("")]
         stable, rest = understood(turn)
@@ -94,63 +94,65 @@ class LiveConsole:
         return text
 
 
-def plain_lines(event: SessionEvent, document: Mapping[str, Any] | None) -> list[str]:
+def plain_lines(event: SessionEvent, turn: TurnRecord | None) -> list[str]:
     """The same in lines, for what is no terminal."""
     match event:
         case AgentPaused():
             return ["       (listening)"]
         case AgentResumed():
             return ["       (going on)"]
-        case TurnFinished() if document is not None and (document["transcript"] or document["error"]):
-            lines = [f"you    {document['transcript']}", f"agent  {document['heard']}"]
-            if document["error"]:
-                lines.append(f"       failed: {document['error']}")
-            if document["turn_latency_ms"] is not None:
-                shares = ", ".join(f"{s['stage']} {s['ms']:.0f}" for s in document["critical_path"] if s["ms"] >= 0.5)
-                lines.append(f"       {document['turn_latency_ms']:.0f} ms ({document['outcome']}): {shares}")
+        case TurnFinished() if turn is not None and (turn.transcript or turn.error):
+            lines = [f"you    {turn.transcript}", f"agent  {turn.heard}"]
+            if turn.error:
+                lines.append(f"       failed: {turn.error}")
+            if turn.turn_latency_ms is not None:
+                shares = ", ".join(f"{s.stage} {s.ms:.0f}" for s in turn.critical_path if s.ms >= 0.5)
+                lines.append(f"       {turn.turn_latency_ms:.0f} ms ({turn.outcome}): {shares}")
             return lines
         case _:
             return []
 
 
-def waterfall(turn: Mapping[str, Any], width: int = 60) -> RenderableType:
+def waterfall(turn: TurnRecord, width: int = 60) -> RenderableType:
     """The critical path of a turn as one bar, its stages named below it."""
-    total = max(1.0, turn["turn_latency_ms"])
+    latency_ms = turn.turn_latency_ms or 0.0
     bar, legend = Text(), Text()
-    for segment in turn["critical_path"]:
-        if segment["ms"] < 0.5:
+    for segment in turn.critical_path:
+        if segment.ms < 0.5:
             continue
-        colour = _COLOURS.get(segment["stage"], "white")
-        bar.append(" " * max(1, round(width * segment["ms"] / total)), style=f"on {colour}")
+        colour = _COLOURS.get(segment.stage, "white")
+        bar.append(" " * max(1, round(width * segment.ms / max(1.0, latency_ms))), style=f"on {colour}")
         legend.append("■ ", style=colour)
-        legend.append(f"{segment['stage']} {segment['ms']:.0f}  ")
-    bar.append(f"  {turn['turn_latency_ms']:.0f} ms", style="bold")
-    if turn["outcome"] != Outcome.COMPLETED:
-        bar.append(f" ({turn['outcome']})")
+        legend.append(f"{segment.stage} {segment.ms:.0f}  ")
+    bar.append(f"  {latency_ms:.0f} ms", style="bold")
+    if turn.outcome is not Outcome.COMPLETED:
+        bar.append(f" ({turn.outcome})")
     return Group(bar, legend)
 
 
-def figures(turns: Sequence[Mapping[str, Any]]) -> Table:
+def figures(turns: Sequence[TurnRecord]) -> Table:
     """Running figures by LLM and mode; completed turns only."""
     table = Table(box=None, pad_edge=False, header_style="dim")
     table.add_column("LLM", overflow="ellipsis", no_wrap=True, max_width=28)
     for name in ("turns", "p50", "p95", "endp.", "TTFT", "tok/s", "TTS", "hits"):
         table.add_column(name, justify="right")
-    cells: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
+    cells: dict[tuple[str, str], list[TurnRecord]] = {}
     for turn in turns:
-        if turn["outcome"] == Outcome.COMPLETED and turn["turn_latency_ms"] is not None:
-            cells.setdefault((turn["llm"], turn["mode"]), []).append(turn)
+        if turn.is_completed:
+            cells.setdefault((turn.llm, turn.mode), []).append(turn)
     for (llm, mode), group in cells.items():
-        latency = percentiles([t["turn_latency_ms"] for t in group])
+        latency = percentiles([turn.turn_latency_ms for turn in group])
+        stages = [turn.stages for turn in group]
         table.add_row(
             f"{_label(llm)} {mode[:4]}",
             str(len(group)),
-            *(f"{latency[key]:.0f}" for key in ("p50", "p95")),
-            *(
-                _median([t["stages"][stage] for t in group])
-                for stage in ("endpointing_ms", "llm_ttft_ms", "llm_tokens_per_s", "tts_ttfb_ms")
-            ),
-            f"{sum(t['speculation']['hit'] for t in group)}/{sum(t['speculation']['requests'] for t in group)}",
+            f"{latency.p50:.0f}",
+            f"{latency.p95:.0f}",
+            _median([one.endpointing_ms for one in stages]),
+            _median([one.llm_ttft_ms for one in stages]),
+            _median([one.llm_tokens_per_s for one in stages]),
+            _median([one.tts_ttfb_ms for one in stages]),
+            f"{sum(turn.speculation.hit for turn in group)}/{sum(turn.speculation.requests for turn in group)}",
         )
     return table
 
@@ -160,8 +162,8 @@ def _label(llm: str) -> str:
 
 
 def _median(values: Sequence[float | None]) -> str:
-    known = [value for value in values if value is not None]
-    return f"{percentiles(known)['p50']:.0f}" if known else "–"
+    median = percentiles(values).p50
+    return "–" if median is None else f"{median:.0f}"
 
 
 def terminal() -> Console | None:

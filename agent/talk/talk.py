@@ -12,12 +12,11 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 from rich.live import Live
 
 from agent.exports.telemetry import TurnSink, open_telemetry
-from agent.live.conversation import Conversation, Document
+from agent.live.conversation import Conversation
 from agent.live.fixture import write_fixture
 from agent.live.tape import Tape
 from agent.setup.config import Config
@@ -29,6 +28,7 @@ from pipelines.audio import resample
 from pipelines.errors import QuickturnError
 from pipelines.events import SAMPLE_RATE_HZ, AudioFrame, Pcm
 from pipelines.session import SessionEvent
+from pipelines.stopwatch.record import SessionRecord, TurnRecord
 from pipelines.turn import Mode
 
 _REFRESH_PER_S = 8
@@ -46,7 +46,7 @@ class Talk:
     seconds: float | None = None
 
 
-async def talk(wanted: Talk) -> list[Document]:
+async def talk(wanted: Talk) -> list[TurnRecord]:
     """Converse; returns the turns. Raises InputError, and ServiceError where a model cannot be reached."""
     console = terminal()
     async with AsyncExitStack() as stack:
@@ -66,8 +66,8 @@ async def talk(wanted: Talk) -> list[Document]:
             tape.user(frame.pcm)
             tape.agent(resample(far, microphone.sample_rate_hz, SAMPLE_RATE_HZ))
 
-        def on_event(event: SessionEvent, document: Document | None) -> None:
-            for line in plain_lines(event, document):
+        def on_event(event: SessionEvent, turn: TurnRecord | None) -> None:
+            for line in plain_lines(event, turn):
                 say(line)
 
         opened = open_microphone(wanted.config.sound, rig.clock, notice, on_frame)
@@ -88,7 +88,7 @@ async def talk(wanted: Talk) -> list[Document]:
     return conversation.turns
 
 
-def _sinks(wanted: Talk, session: dict[str, Any], stack: AsyncExitStack) -> list[TurnSink]:
+def _sinks(wanted: Talk, session: SessionRecord, stack: AsyncExitStack) -> list[TurnSink]:
     """Where turns go as they finish."""
     telemetry = stack.enter_context(open_telemetry(wanted.config.telemetry))
     _tell(telemetry.notes)
@@ -131,7 +131,7 @@ class Keys:
         llms: Sequence[str],
         view: LiveConsole,
         tape: Tape,
-        session: dict[str, Any],
+        session: SessionRecord,
     ) -> None:
         self._conversation = conversation
         self._microphone = microphone
@@ -164,8 +164,8 @@ class Keys:
             case "t":
                 path = Path(f"quickturn-{datetime.now():%Y%m%d-%H%M%S}.jsonl")
                 with TraceFile(path, self._session) as trace:
-                    for index, document in enumerate(conversation.turns):
-                        trace.turn(index, document)
+                    for index, turn in enumerate(conversation.turns):
+                        trace.turn(index, turn)
                 return f"trace saved: {path}"
             case "w":
                 path = Path(f"quickturn-{datetime.now():%Y%m%d-%H%M%S}.wav")

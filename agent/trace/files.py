@@ -3,64 +3,80 @@ readable.
 """
 
 import json
-from collections.abc import Mapping
+import os
+import platform
 from contextlib import suppress
 from dataclasses import asdict
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
-from agent.measure.results import machine
 from agent.setup.rig import Rig
 from pipelines.errors import InputError
+from pipelines.stopwatch.record import SessionRecord, TurnRecord
 
-TRACE_VERSION = 1
 
-
-def session_line(rig: Rig) -> dict[str, Any]:
-    """The first line: version, configuration (it holds no secret: keys come from the environment), machine, engines,
-    models.
-    """
+def session_line(rig: Rig) -> SessionRecord:
+    """The first line of what this rig will be used for."""
     models = rig.models | ({rig.standby.endpoint.name: rig.standby} if rig.standby else {})
-    return {
-        "type": "session",
-        "version": TRACE_VERSION,
-        "quickturn": version("quickturn"),
-        "started_at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "config": asdict(rig.config),
-        "machine": machine(),
-        "engines": {
+    return SessionRecord(
+        quickturn=version("quickturn"),
+        started_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        config=asdict(rig.config),
+        machine=machine(),
+        engines={
             "stt": rig.stt.name,
             "tts": rig.tts.name,
             "vad": "silero-v6",
-            "turn_detector": rig.turn_detector and rig.turn_detector.name,
-            "llm": list(models),
+            "turn_detector": rig.turn_detector.name if rig.turn_detector else None,
+            "llm": tuple(models),
         },
-        "simulated": any(model.endpoint.simulated for model in models.values()),
+        simulated=any(model.endpoint.simulated for model in models.values()),
+    )
+
+
+def machine() -> dict[str, str | int | None]:
+    """What this runs on."""
+    return {
+        "system": platform.platform(),
+        "processor": platform.machine(),
+        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "python": platform.python_version(),
     }
+
+
+def session_text(session: SessionRecord) -> str:
+    """The first line of a trace."""
+    return json.dumps(session.model_dump(mode="json"), ensure_ascii=False) + "\n"
+
+
+def turn_text(index: int, turn: TurnRecord) -> str:
+    """A turn's line."""
+    line = {"type": "turn"} | turn.model_dump(mode="json") | {"index": index}
+    return json.dumps(line, ensure_ascii=False) + "\n"
 
 
 class TraceFile:
     """A trace being written; use it as a context manager. Raises InputError if the file cannot be written."""
 
-    def __init__(self, path: Path, session: Mapping[str, Any]) -> None:
+    def __init__(self, path: Path, session: SessionRecord) -> None:
         self._path = path
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._file = path.open("w", encoding="utf-8")
         except OSError as error:
             raise InputError(f"trace {path} cannot be written: {error.strerror}; give another path") from None
-        self._write(session)
+        self._write(session_text(session))
 
-    def turn(self, index: int, document: Mapping[str, Any]) -> None:
+    def turn(self, index: int, turn: TurnRecord) -> None:
         """Add a turn's line."""
-        self._write({"type": "turn", "index": index, **document})
+        self._write(turn_text(index, turn))
 
-    def _write(self, line: Mapping[str, Any]) -> None:
+    def _write(self, line: str) -> None:
         try:
-            self._file.write(json.dumps(line, ensure_ascii=False) + "\n")
+            self._file.write(line)
             self._file.flush()
         except OSError as error:
             with suppress(OSError):  # closing writes what is left, which fails as well

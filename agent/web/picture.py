@@ -3,23 +3,22 @@
 It changes nothing and knows no socket.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Any
 
-from agent.live.conversation import Document
 from agent.live.view import answer, state, understood
-from agent.measure.statistics import percentiles
 from agent.report.stages import BESIDE, CONTEXT, STAGES, llm_label
 from agent.report.waterfall import waterfall
-from pipelines.turn import Outcome, Turn
+from pipelines.stopwatch.percentiles import percentiles
+from pipelines.stopwatch.record import TurnRecord
+from pipelines.turn import Turn
 
 STAGE_WORDS = {stage.key: asdict(stage) for stage in (*STAGES, *BESIDE, *CONTEXT)}
 
-_SHOWN = ("transcript", "heard", "outcome", "error", "mode", "llm", "simulated", "turn_latency_ms", "critical_path")
+_SHOWN = {"transcript", "heard", "outcome", "error", "mode", "llm", "simulated", "turn_latency_ms", "critical_path"}
 
 
-def current(turn: Turn | None, now_s: float) -> dict[str, Any]:
+def current(turn: Turn | None, now_s: float) -> dict[str, object]:
     """The turn under way: what the agent does, what it has understood, and what it has said of its answer."""
     if turn is None:
         return {"state": state(None)}
@@ -35,35 +34,34 @@ def current(turn: Turn | None, now_s: float) -> dict[str, Any]:
     }
 
 
-def finished(document: Document, turns: Sequence[Document]) -> dict[str, Any]:
+def finished(turn: TurnRecord, turns: Sequence[TurnRecord]) -> dict[str, object]:
     """A finished turn with its waterfall, and the figures with it."""
-    shown = {key: document[key] for key in _SHOWN}
-    return shown | {
-        "label": llm_label(document["llm"]),
-        "waterfall": asdict(waterfall(document)),
+    return turn.model_dump(mode="json", include=_SHOWN) | {
+        "label": llm_label(turn.llm),
+        "waterfall": asdict(waterfall(turn)),
         "figures": figures(turns),
     }
 
 
-def figures(turns: Sequence[Document]) -> list[dict[str, Any]]:
+def figures(turns: Sequence[TurnRecord]) -> list[dict[str, object]]:
     """By LLM and mode, in the order in which they were first used; completed turns only."""
-    cells: dict[tuple[str, str], list[Document]] = {}
+    cells: dict[tuple[str, str], list[TurnRecord]] = {}
     for turn in turns:
-        if turn["outcome"] == Outcome.COMPLETED and turn["turn_latency_ms"] is not None:
-            cells.setdefault((turn["llm"], turn["mode"]), []).append(turn)
+        if turn.is_completed:
+            cells.setdefault((turn.llm, turn.mode), []).append(turn)
     return [_row(llm, mode, group) for (llm, mode), group in cells.items()]
 
 
-def _row(llm: str, mode: str, group: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    latency = percentiles([turn["turn_latency_ms"] for turn in group])
+def _row(llm: str, mode: str, group: Sequence[TurnRecord]) -> dict[str, object]:
+    latency = percentiles([turn.turn_latency_ms for turn in group])
     return {
         "label": llm_label(llm),
         "mode": mode,
-        "n": latency["n"],
-        "p50": latency["p50"],
-        "p95": latency["p95"],
-        "llm_ttft": percentiles([turn["stages"]["llm_ttft_ms"] for turn in group])["p50"],
-        "tokens_per_s": percentiles([turn["stages"]["llm_tokens_per_s"] for turn in group])["p50"],
+        "n": latency.n,
+        "p50": latency.p50,
+        "p95": latency.p95,
+        "llm_ttft": percentiles([turn.stages.llm_ttft_ms for turn in group]).p50,
+        "tokens_per_s": percentiles([turn.stages.llm_tokens_per_s for turn in group]).p50,
     }
 
 

@@ -6,7 +6,6 @@ about turns.
 
 import asyncio
 import errno
-import json
 import logging
 import secrets
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -24,7 +23,7 @@ from agent.live.fixture import write_fixture
 from agent.live.tape import Tape
 from agent.report.stages import MODE_MEANINGS, llm_label
 from agent.setup.rig import Rig
-from agent.trace.files import session_line
+from agent.trace.files import session_line, session_text, turn_text
 from agent.web.doors import Doors
 from agent.web.messages import GOING_AWAY, OUR_FAULT, TRY_LATER
 from agent.web.picture import STAGE_WORDS
@@ -167,8 +166,7 @@ class Server:
 
     async def _trace(self, request: web.Request) -> web.Response:
         turns = self._session(request).conversation.turns
-        lines = [self._started, *({"type": "turn", "index": i, **turn} for i, turn in enumerate(turns))]
-        text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
+        text = session_text(self._started) + "".join(turn_text(index, turn) for index, turn in enumerate(turns))
         return web.Response(text=text, content_type="application/x-ndjson", headers=_attachment("jsonl"))
 
     async def _wav(self, request: web.Request) -> web.StreamResponse:

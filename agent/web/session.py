@@ -11,13 +11,12 @@ from asyncio import Queue, Task, TaskGroup
 from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
 
 import anyio
 from aiohttp import WSMsgType, web
 
 from agent.exports.telemetry import TurnSink
-from agent.live.conversation import Conversation, Document
+from agent.live.conversation import Conversation
 from agent.live.tape import Tape
 from agent.setup.rig import Rig
 from agent.web import picture
@@ -28,6 +27,7 @@ from agent.web.page_clock import PageClock
 from pipelines.errors import InputError, QuickturnError
 from pipelines.events import SAMPLE_RATE_HZ, AudioFrame, Pcm
 from pipelines.session import SessionEvent
+from pipelines.stopwatch.record import TurnRecord
 from pipelines.turn import Mode
 
 log = logging.getLogger(__name__)
@@ -189,7 +189,7 @@ class WebSession:
             return
 
     async def _show(self) -> None:
-        shown: dict[str, Any] = {}
+        shown: dict[str, object] = {}
         while True:
             now = picture.current(self.conversation.current, self._rig.clock())
             if now["state"] == "paused":  # the clock goes on, the answer does not
@@ -206,10 +206,10 @@ class WebSession:
             self._send({"type": "ping", "number": number})
             await asyncio.sleep(_PINGS_S[min(number, len(_PINGS_S)) - 1])
 
-    def _on_event(self, event: SessionEvent, document: Document | None) -> None:
-        if document is not None:
+    def _on_event(self, event: SessionEvent, turn: TurnRecord | None) -> None:
+        if turn is not None:
             turns = self.conversation.turns
-            self._send({"type": "turn", "number": len(turns), **picture.finished(document, turns)})
+            self._send({"type": "turn", "number": len(turns), **picture.finished(turn, turns)})
 
     # ------------------------------------------------------------ the playout
 

@@ -8,12 +8,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
-from typing import Any
 
-from agent.measure.statistics import percentiles
-from agent.trace.reader import Document, Trace, read_trace
+from agent.trace.reader import Trace, read_trace
 from pipelines.errors import InputError
 from pipelines.llm.catalogue import Catalogue
+from pipelines.stopwatch.percentiles import Percentiles, percentiles
+from pipelines.stopwatch.record import TurnRecord
 from pipelines.stopwatch.whatif import (
     Change,
     Predicted,
@@ -24,7 +24,7 @@ from pipelines.stopwatch.whatif import (
     predict,
     read_turn,
 )
-from pipelines.turn import Mode
+from pipelines.turn import Mode, Outcome
 
 CLIENT_OVERHEAD_MS = 3.0
 """What our HTTP client adds to a server's TTFT, p50 (`pytest -m bench tests/pipelines/llm/test_chat_overhead.py`);
@@ -52,8 +52,8 @@ class Prediction:
     """A point's answer: `turn_ms` by recording and reference, all samples pooled, and the mean critical path."""
 
     point: Point
-    turn_ms: Mapping[tuple[str, str], float]
-    latency_ms: Mapping[str, float | int | None]
+    turn_ms: Mapping[tuple[str | None, str], float]
+    latency_ms: Percentiles
     shares_ms: Mapping[str, float]
     knee: Mapping[str, float]
 
@@ -69,7 +69,7 @@ class Base:
     left_out: int
 
     @property
-    def recordings(self) -> list[str]:
+    def recordings(self) -> list[str | None]:
         """Their recordings, in order."""
         return list(dict.fromkeys(turn.recording for turn in self.turns))
 
@@ -80,13 +80,13 @@ def read_base(path: Path, catalogue: Catalogue) -> Base:
     Raises InputError for a trace without a turn that can be computed anew.
     """
     trace = read_trace(path)
-    turns = [turn for document in trace.turns if (turn := read_turn(document)) is not None]
+    turns = [turn for record in trace.turns if (turn := read_turn(record)) is not None]
     if not turns:
         raise InputError(
             f"trace {path} holds no completed turn of the streaming or speculative mode: record one, such as with "
             f"quickturn compare --llm sim/cerebras-llama3.1-8b --trace {path}"
         )
-    wordless_ms = float(trace.session["config"]["endpointing"]["wordless_ms"])
+    wordless_ms = float(trace.session.config["endpointing"]["wordless_ms"])
     return Base(
         trace, tuple(turns), wordless_ms, _client_overhead_ms(trace.turns, catalogue), len(trace.turns) - len(turns)
     )
@@ -105,10 +105,10 @@ def recorded_speeds(path: Path, llm: str | None) -> tuple[str, tuple[Speed, ...]
     """How an LLM behaved in a trace, turn by turn. Raises InputError where it is not in there."""
     trace = read_trace(path)
     behaved: dict[str, list[Speed]] = {}
-    for document in trace.turns:
-        turn = read_turn(document)
+    for record in trace.turns:
+        turn = read_turn(record)
         if turn is not None:
-            behaved.setdefault(document["llm"], []).append(turn.speed)
+            behaved.setdefault(record.llm, []).append(turn.speed)
     name = llm if llm is not None else next(iter(behaved), None)
     if name is None or name not in behaved:
         known = ", ".join(behaved) or "none with a completed turn"
@@ -118,7 +118,7 @@ def recorded_speeds(path: Path, llm: str | None) -> tuple[str, tuple[Speed, ...]
 
 def predict_point(base: Base, point: Point) -> Prediction:
     """Every turn of the base under every behaviour of the point; a recording's several turns give its median."""
-    by_turn: dict[tuple[str, str], list[float]] = {}
+    by_turn: dict[tuple[str | None, str], list[float]] = {}
     predicted: list[Predicted] = []
     for turn in base.turns:
         for speed in point.speeds:
@@ -140,13 +140,13 @@ def predict_point(base: Base, point: Point) -> Prediction:
     )
 
 
-def document(base: Base, prediction: Prediction) -> Document:
+def document(base: Base, prediction: Prediction) -> dict[str, object]:
     """The JSON of one point."""
     recorded = _recorded_ms(base)
     return {
         "llm": prediction.point.llm,
         "mode": prediction.point.mode.value,
-        "predicted": {key: prediction.latency_ms[key] for key in ("p50", "p95")},
+        "predicted": prediction.latency_ms.model_dump(include={"p50", "p95"}),
         "shares_ms": dict(prediction.shares_ms),
         "turns": [
             {"recording": recording, "predicted_ms": round(ms, 2), "recorded_ms": round(recorded[recording, said], 2)}
@@ -157,8 +157,8 @@ def document(base: Base, prediction: Prediction) -> Document:
     }
 
 
-def _recorded_ms(base: Base) -> dict[tuple[str, str], float]:
-    by_turn: dict[tuple[str, str], list[float]] = {}
+def _recorded_ms(base: Base) -> dict[tuple[str | None, str], float]:
+    by_turn: dict[tuple[str | None, str], list[float]] = {}
     for turn in base.turns:
         by_turn.setdefault((turn.recording, turn.reference), []).append(turn.latency_ms)
     return {key: median(values) for key, values in by_turn.items()}
@@ -170,13 +170,13 @@ def _mean_shares(predicted: Sequence[Predicted]) -> dict[str, float]:
     return {stage: round(sum(share.get(stage, 0.0) for share in shares) / len(shares), 2) for stage in stages}
 
 
-def _client_overhead_ms(turns: Sequence[Mapping[str, Any]], catalogue: Catalogue) -> float:
+def _client_overhead_ms(turns: Sequence[TurnRecord], catalogue: Catalogue) -> float:
     """What the client added to the pacer's TTFT in this trace, the median; the pacer's own is known exactly."""
     added = []
     for turn in turns:
-        ttft_ms = (turn.get("stages") or {}).get("llm_ttft_ms")
-        if turn.get("simulated") and ttft_ms is not None and "?" not in turn["llm"] and turn["outcome"] == "completed":
-            stated_ms = catalogue.resolve(turn["llm"]).model.published_ttft_ms
+        ttft_ms = turn.stages.llm_ttft_ms
+        if turn.simulated and ttft_ms is not None and "?" not in turn.llm and turn.outcome is Outcome.COMPLETED:
+            stated_ms = catalogue.resolve(turn.llm).model.published_ttft_ms
             if stated_ms is not None:
                 added.append(ttft_ms - stated_ms)
     return median(added) if added else CLIENT_OVERHEAD_MS

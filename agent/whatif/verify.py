@@ -6,18 +6,19 @@ It compares what was predicted with what was measured and judges neither.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
-from typing import Any
 
 import numpy as np
 from rich.console import Console
 
 from agent.measure.measurement import Measurement, measure
 from agent.measure.recordings import Recording
-from agent.measure.statistics import percentiles
 from agent.setup.config import Config
 from agent.whatif.points import Prediction
 from pipelines.errors import InputError
 from pipelines.llm.catalogue import SIMULATED
+from pipelines.stopwatch.percentiles import percentiles
+from pipelines.stopwatch.record import TurnRecord
+from pipelines.turn import Outcome
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,14 +26,14 @@ class Verified:
     """A prediction, what was measured for each of its turns (the median of the repeats), and the errors in ms."""
 
     prediction: Prediction
-    measured_ms: dict[tuple[str, str], float]
+    measured_ms: dict[tuple[str | None, str], float]
     errors_ms: list[float]
 
-    def document(self) -> dict[str, Any]:
+    def document(self) -> dict[str, object]:
         """What `--verify` adds to the JSON of the point."""
         measured = percentiles(list(self.measured_ms.values()))
         return {
-            "measured": {key: measured[key] for key in ("p50", "p95")},
+            "measured": measured.model_dump(include={"p50", "p95"}),
             "error_ms": error_percentiles([self]),
             "errors_ms": self.errors_ms,
             "verified": True,
@@ -41,7 +42,7 @@ class Verified:
 
 def error_percentiles(verified: Sequence[Verified]) -> dict[str, float | int | None]:
     """p50 and p95 of the absolute error of all turns."""
-    return {k: v for k, v in percentiles([abs(e) for point in verified for e in point.errors_ms]).items() if k != "p99"}
+    return percentiles([abs(e) for point in verified for e in point.errors_ms]).model_dump(exclude={"p99"})
 
 
 async def verify(
@@ -69,14 +70,13 @@ async def verify(
     return [_compare(prediction, measured.turns) for prediction in predictions]
 
 
-def _compare(prediction: Prediction, turns: Sequence[dict[str, Any]]) -> Verified:
+def _compare(prediction: Prediction, turns: Sequence[TurnRecord]) -> Verified:
     point = prediction.point
-    by_turn: dict[tuple[str, str], list[float]] = {}
+    by_turn: dict[tuple[str | None, str], list[float]] = {}
     for turn in turns:
-        key = (turn["recording"], turn.get("reference") or turn["transcript"])
-        ours = (turn["llm"], turn["mode"]) == (point.llm, point.mode.value)
-        if ours and turn["outcome"] == "completed" and turn["turn_latency_ms"] is not None:
-            by_turn.setdefault(key, []).append(turn["turn_latency_ms"])
+        ours = (turn.llm, turn.mode) == (point.llm, point.mode)
+        if ours and turn.outcome is Outcome.COMPLETED and turn.turn_latency_ms is not None:
+            by_turn.setdefault((turn.recording, turn.reference or turn.transcript), []).append(turn.turn_latency_ms)
     measured_ms = {key: median(values) for key, values in by_turn.items() if key in prediction.turn_ms}
     errors = [prediction.turn_ms[key] - ms for key, ms in measured_ms.items()]
     return Verified(prediction, measured_ms, [round(float(e), 2) for e in np.asarray(errors)])

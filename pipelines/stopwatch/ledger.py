@@ -8,44 +8,45 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from pipelines.events import FailoverAction, Usage
 from pipelines.llm.catalogue import Model
-from pipelines.reply import Reply
 from pipelines.stopwatch.marks import Request
-from pipelines.turn import Turn
+from pipelines.stopwatch.record import Speculation, TokenUsage
+from pipelines.stopwatch.spans import TurnTrace
+from pipelines.stopwatch.turn_marks import ReplyMarks
 
 Prices = Mapping[str, Model]
 """The models by catalogue name."""
 
 
-def usage_entry(reply: Reply, prices: Prices) -> dict[str, object]:
+def usage_of(reply: ReplyMarks, prices: Prices) -> TokenUsage:
     """The tokens and the price of an answer; `abandoned_…` is what failover gave up and pays all the same."""
     abandoned = [given_up for request in reply.requests for given_up in _abandoned(request)]
     cached = [r.usage.cached_tokens for r in reply.requests if r.usage and r.usage.cached_tokens is not None]
-    return {
-        "prompt_tokens": sum(map(_prompt_tokens, reply.requests)),
-        "completion_tokens": sum(map(_completion_tokens, reply.requests)),
-        "cached_tokens": sum(cached) if cached else None,
-        "cost_usd": _cost_usd(map(_spent, reply.requests), prices),
-        "estimated": any(None in _told(r) for r in reply.requests),
-        "abandoned_requests": len(abandoned),
-        "abandoned_tokens": sum(prompt for _, prompt, _ in abandoned),
-        "abandoned_cost_usd": _cost_usd(abandoned, prices),
-    }
+    return TokenUsage(
+        prompt_tokens=sum(map(_prompt_tokens, reply.requests)),
+        completion_tokens=sum(map(_completion_tokens, reply.requests)),
+        cached_tokens=sum(cached) if cached else None,
+        cost_usd=_cost_usd(map(_spent, reply.requests), prices),
+        estimated=any(None in _told(r) for r in reply.requests),
+        abandoned_requests=len(abandoned),
+        abandoned_tokens=sum(prompt for _, prompt, _ in abandoned),
+        abandoned_cost_usd=_cost_usd(abandoned, prices),
+    )
 
 
-def speculation_entry(turn: Turn, prices: Prices) -> dict[str, object]:
-    """The ledger. `saved_ms`: what this answer would have cost more, had its request been sent at the commit."""
-    wasted = [g for g in turn.guesses if g is not turn.answer]
-    requests = [request for guess in wasted for request in guess.reply.requests]
+def speculation_of(trace: TurnTrace, prices: Prices) -> Speculation:
+    """The ledger of what was begun early."""
+    marks = trace.marks
+    requests = [request for reply in marks.discards for request in reply.requests]
     given_up = [lost for request in requests for lost in _abandoned(request)]
-    return {
-        "requests": len(turn.guesses),
-        "hit": turn.hit,
-        "discards": len(wasted),
-        "saved_ms": round(_saved_ms(turn), 2),
-        "wasted_prompt_tokens": sum(map(_prompt_tokens, requests)) + sum(prompt for _, prompt, _ in given_up),
-        "wasted_tokens": sum(map(_completion_tokens, requests)),
-        "wasted_cost_usd": _cost_usd([*map(_spent, requests), *given_up], prices),
-    }
+    return Speculation(
+        requests=len(marks.early),
+        hit=marks.hit,
+        discards=len(marks.discards),
+        saved_ms=round(trace.saved_ms, 2),
+        wasted_prompt_tokens=sum(map(_prompt_tokens, requests)) + sum(prompt for _, prompt, _ in given_up),
+        wasted_tokens=sum(map(_completion_tokens, requests)),
+        wasted_cost_usd=_cost_usd([*map(_spent, requests), *given_up], prices),
+    )
 
 
 def answer_tokens(request: Request) -> int:
@@ -98,13 +99,3 @@ def _prompt_tokens(request: Request) -> int:
 def _completion_tokens(request: Request) -> int:
     _, told = _told(request)
     return request.deltas if told is None else told
-
-
-def _saved_ms(turn: Turn) -> float:
-    if not turn.hit or turn.answer is None or turn.committed_s is None or not turn.answer.reply.units:
-        return 0.0
-    reply = turn.answer.reply
-    sent_s, ready_s = reply.requests[0].sent_s, reply.units[0].first_pcm_s
-    if ready_s is None:
-        return 0.0
-    return max(0.0, min(ready_s - sent_s, turn.committed_s - sent_s)) * 1_000

@@ -8,48 +8,59 @@ from dataclasses import dataclass, field
 
 from pipelines.events import Transcript
 from pipelines.listening import TurnEnded
-from pipelines.reply import Reply
-from pipelines.session import TurnFinished
-from pipelines.stopwatch.marks import Request
+from pipelines.stopwatch.marks import Playout, Request
 from pipelines.stopwatch.timeline import Segment, Stage, Timeline, critical_path
-from pipelines.turn import Guess, Turn
+from pipelines.stopwatch.turn_marks import ReplyMarks, TurnMarks
 
 
 @dataclass(slots=True)
 class TurnTrace:
-    """A finished turn as spans in process time."""
+    """A finished turn as spans in process time.
 
-    finished: TurnFinished
+    `saved_ms` is what its answer would have cost more, had its request been sent at the commit.
+    """
+
+    marks: TurnMarks
     origin_s: float
     timeline: Timeline = field(default_factory=Timeline)
     path: list[Segment] = field(default_factory=list)
     turn_latency_ms: float | None = None
+    saved_ms: float = 0.0
 
 
-def trace_turn(finished: TurnFinished, speech_start_s: float, speech_end_s: float) -> TurnTrace:
+def trace_turn(marks: TurnMarks, speech_start_s: float, speech_end_s: float) -> TurnTrace:
     """Lay out the spans of a turn and walk its critical path back to `speech_end_s`, the true end of speech."""
-    trace = TurnTrace(finished, speech_end_s)
-    turn, timeline = finished.turn, trace.timeline
+    trace = TurnTrace(marks, speech_end_s, saved_ms=_saved_ms(marks))
+    timeline, answer = trace.timeline, marks.answer
     timeline.add(Stage.SPEECH, speech_start_s, speech_end_s)
-    heard = _hearing_spans(turn, timeline)
-    for guess in turn.guesses:
-        if guess is not turn.answer:
-            _reply_spans(guess, timeline, [heard.get(id(guess.transcript))], guess.discarded_s or finished.cut_s)
-    if turn.answer is None:
+    heard = _hearing_spans(marks, timeline)
+    for reply in marks.discards:
+        _reply_spans(reply, timeline, [heard.get(id(reply.transcript))], reply.discarded_s or marks.cut_s)
+    if answer is None:
         return trace
-    known = [heard.get(id(turn.answer.transcript))] if turn.hit else [heard.get(_ENDPOINT), heard.get(_FINAL)]
-    ready = _reply_spans(turn.answer, timeline, known, None)
-    last = _playout_spans(turn.answer.reply, timeline, [ready, heard.get(_ENDPOINT), heard.get(_FINAL)], finished.cut_s)
+    known = [heard.get(id(answer.transcript))] if marks.hit else [heard.get(_ENDPOINT), heard.get(_FINAL)]
+    ready = _reply_spans(answer, timeline, known, None)
+    last = _playout_spans(answer.playout, timeline, [ready, heard.get(_ENDPOINT), heard.get(_FINAL)], marks.cut_s)
     if last is not None and timeline.spans[last].end_s > speech_end_s:
         trace.path = critical_path(timeline.spans, last, speech_end_s)
         trace.turn_latency_ms = (timeline.spans[last].end_s - speech_end_s) * 1_000
     return trace
 
 
+def _saved_ms(marks: TurnMarks) -> float:
+    answer, committed_s = marks.answer, marks.committed_s
+    if not marks.hit or answer is None or committed_s is None or not answer.units:
+        return 0.0
+    sent_s, ready_s = answer.requests[0].sent_s, answer.units[0].first_pcm_s
+    if ready_s is None:
+        return 0.0
+    return max(0.0, min(ready_s - sent_s, committed_s - sent_s)) * 1_000
+
+
 _ENDPOINT, _FINAL = -1, -2
 
 
-def _hearing_spans(turn: Turn, timeline: Timeline) -> dict[int, int]:
+def _hearing_spans(turn: TurnMarks, timeline: Timeline) -> dict[int, int]:
     """Spans of endpointing and recognition, by the id of their transcript, or `_ENDPOINT` or `_FINAL`."""
     ids: dict[int, int] = {}
     noticed = None
@@ -83,11 +94,11 @@ def _waited_for(transcript: Transcript, ended: TurnEnded | None, noticed: int | 
 
 
 def _reply_spans(
-    guess: Guess, timeline: Timeline, known: Sequence[int | None], discarded_s: float | None
+    reply: ReplyMarks, timeline: Timeline, known: Sequence[int | None], discarded_s: float | None
 ) -> int | None:
     """Spans of the LLM, tools and TTS; returns the one in which the first speech became ready."""
     gone = discarded_s is not None
-    reply, last = guess.reply, known
+    last = known
     sentences: list[tuple[float, int]] = []  # when each request handed over its first unit, and the span of that
     for request in reply.requests:
         sentence, last = _request_spans(request, timeline, last, discarded_s)
@@ -124,11 +135,12 @@ def _request_spans(
     return sentence, [timeline.add(Stage.TOOL, over_s, request.tools_ended_s, after=[sentence])]
 
 
-def _playout_spans(reply: Reply, timeline: Timeline, inputs: Sequence[int | None], cut_s: float | None) -> int | None:
+def _playout_spans(
+    playout: Playout, timeline: Timeline, inputs: Sequence[int | None], cut_s: float | None
+) -> int | None:
     """Spans from the hand-over to the output on; returns the one that ends at the first audible sample, if it was
     heard.
     """
-    playout = reply.playout
     if playout.handed_s is None or playout.started_s is None or playout.audible_s is None:
         return None
     if cut_s is not None and playout.audible_s > cut_s:

@@ -5,17 +5,15 @@ answer is begun (the rules of `pipelines.turn`), when the LLM's tokens come and 
 reads no file, and claims nothing: `quickturn whatif --verify` replays and compares.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import median
-from typing import Any
 
 from pipelines.errors import InputError
 from pipelines.events import Transcript
+from pipelines.stopwatch.record import RequestRecord, TranscriptRecord, TurnRecord
 from pipelines.stopwatch.timeline import Segment, Stage, Timeline, critical_path
-from pipelines.turn import Mode, same_words, worth_a_guess
-
-TurnDocument = Mapping[str, Any]
+from pipelines.turn import Mode, Outcome, same_words, worth_a_guess
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +32,7 @@ class Recorded:
     the first unit takes to synthesize, `all_speech_ms` the whole answer; `handing_ms` the steps between stages.
     """
 
-    recording: str
+    recording: str | None
     reference: str
     latency_ms: float
     transcripts: tuple[Transcript, ...]
@@ -78,40 +76,43 @@ class Change:
     wordless_ms: float = 500.0
 
 
-def read_turn(document: TurnDocument) -> Recorded | None:
-    """The turn of a trace line, None where it did not complete or was not heard while it was spoken.
+def read_turn(turn: TurnRecord) -> Recorded | None:
+    """A recorded turn as predictions need it, None where it did not complete, was not heard while it was spoken or is
+    no one LLM's behaviour (finished by a standby, or asked again).
 
-    Raises InputError for a line without the fields that this takes.
+    Raises InputError for a turn that an older Quickturn recorded without what this takes.
     """
-    if document["outcome"] != "completed" or document["turn_latency_ms"] is None or document["mode"] == Mode.SEQUENTIAL:
+    answers = [request for request in turn.requests if not request.discarded]
+    if turn.outcome is not Outcome.COMPLETED or turn.turn_latency_ms is None or turn.mode == Mode.SEQUENTIAL:
         return None
-    if "transcripts" not in document:
+    if turn.transcripts is None:
         raise InputError("the trace does not hold when each transcript came (an older Quickturn): record it again")
-    answers = [request for request in document["requests"] if not request["discarded"]]
-    units = document["units"]
-    if len(answers) != 1 or answers[0]["first_unit_ms"] is None or not units:
-        return None  # finished by a standby, or asked again: no one LLM's behaviour
-    request, stages = answers[0], document["stages"]
-    noticed, ended = (s for s in document["spans"] if s["stage"] == Stage.ENDPOINT)
-    handed = [s for s in document["spans"] if s["stage"] == Stage.OUTPUT]
-    transcripts = tuple(map(_transcript, document["transcripts"]))
+    if len(answers) != 1 or not turn.units:
+        return None
+    request, unit, stages = answers[0], turn.units[0], turn.stages
+    if request.first_unit_ms is None or request.first_unit_tokens is None or unit.first_pcm_ms is None:
+        return None
+    if stages.stt_final_ms is None or stages.leading_silence_ms is None or (speed := _speed(request)) is None:
+        return None
+    noticed, ended = (span for span in turn.spans if span.stage is Stage.ENDPOINT)
+    output = next(span for span in turn.spans if span.stage is Stage.OUTPUT)
     return Recorded(
-        document["recording"],
-        document.get("reference") or document["transcript"],
-        document["turn_latency_ms"],
-        transcripts,
-        noticed["start_ms"],
-        noticed["end_ms"],
-        ended["end_ms"],
-        stages["stt_final_ms"],
-        request["first_unit_tokens"],
-        request["answer_tokens"],
-        units[0]["first_pcm_ms"] - units[0]["start_ms"] + (units[0]["start_ms"] - request["first_unit_ms"]),
+        turn.recording,
+        turn.reference or turn.transcript,
+        turn.turn_latency_ms,
+        tuple(map(_transcript, turn.transcripts)),
+        noticed.start_ms,
+        noticed.end_ms,
+        ended.end_ms,
+        stages.stt_final_ms,
+        request.first_unit_tokens,
+        request.answer_tokens,
+        unit.first_pcm_ms - request.first_unit_ms,
         # Not to their ends: those wait for the playout.
-        sum(unit["first_pcm_ms"] - unit["start_ms"] for unit in units if unit["first_pcm_ms"] is not None),
-        handed[0]["end_ms"] - handed[0]["start_ms"],
-        stages["leading_silence_ms"],
-        _speed(request),
+        sum(one.first_pcm_ms - one.start_ms for one in turn.units if one.first_pcm_ms is not None),
+        output.end_ms - output.start_ms,
+        stages.leading_silence_ms,
+        speed,
     )
 
 
@@ -194,7 +195,7 @@ def knee_ttft_ms(turns: Sequence[Recorded], change: Change, gain_ms: float = 5.0
     return low
 
 
-def _bisect(enough: Any, low: float, high: float) -> float:
+def _bisect(enough: Callable[[float], bool], low: float, high: float) -> float:
     while high / low > 1.01:
         middle = (low * high) ** 0.5
         low, high = (low, middle) if enough(middle) else (middle, high)
@@ -209,21 +210,16 @@ def _add(line: Timeline, stage: Stage, start_ms: float, end_ms: float, after: Se
     return line.add(stage, start_ms / 1_000, max(start_ms, end_ms) / 1_000, after=after)
 
 
-def _transcript(document: Mapping[str, Any]) -> Transcript:
+def _transcript(record: TranscriptRecord) -> Transcript:
     """Back from the trace; its times are seconds after the end of speech."""
-    return Transcript(
-        document["text"],
-        document["stable_text"],
-        document["final"],
-        0,
-        document["start_ms"] / 1_000,
-        document["ready_ms"] / 1_000,
-    )
+    start_s, ready_s = record.start_ms / 1_000, record.ready_ms / 1_000
+    return Transcript(record.text, record.stable_text, record.final, 0, start_s, ready_s)
 
 
-def _speed(request: Mapping[str, Any]) -> Speed:
+def _speed(request: RequestRecord) -> Speed | None:
     """How the recorded LLM behaved in this turn."""
-    ttft_ms = request["first_token_ms"] - request["sent_ms"]
-    rest_ms = request["end_ms"] - request["first_token_ms"]
-    tokens = request["answer_tokens"] - 1
-    return Speed(ttft_ms, tokens / rest_ms * 1_000 if rest_ms > 0 and tokens > 0 else 1e6)
+    if request.first_token_ms is None or request.end_ms is None:
+        return None
+    rest_ms, tokens = request.end_ms - request.first_token_ms, request.answer_tokens - 1
+    tokens_per_s = tokens / rest_ms * 1_000 if rest_ms > 0 and tokens > 0 else 1e6
+    return Speed(request.first_token_ms - request.sent_ms, tokens_per_s)

@@ -3,13 +3,13 @@
 from dataclasses import dataclass, replace
 from typing import cast
 
-from agent.measure.replay import BuildSession
 from agent.resources import shipped
 from agent.setup.config import load_config
 from agent.setup.connections import Model
 from agent.setup.rig import Rig
 from pipelines.llm.catalogue_file import load_catalogue
 from pipelines.llm.chat import ChatCompletions
+from pipelines.session import BuildSession
 from pipelines.turn import Mode
 from tests.scripted import ENDPOINTING, ScriptedLLM, ScriptedSTT, ScriptedTTS, Stages, loudness, now
 

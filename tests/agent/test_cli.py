@@ -98,7 +98,7 @@ def test_offline_refuses_to_download_with_one_line(
 
 def test_compare_replays_the_recordings_of_its_baseline(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Those and no others: one that is not shipped has to be given."""
-    turn = {"type": "turn", "recording": "mine", "llm": "sim/1:100", "mode": "streaming"}
+    turn = {"type": "turn", "recording": "mine", "llm": "sim/1:100", "mode": "streaming", "outcome": "completed"}
     trace = tmp_path / "trace.jsonl"
     trace.write_text("\n".join(json.dumps(line) for line in ({"type": "session", "version": 1}, turn)) + "\n")
     code = quickturn("compare", "--baseline", trace)

@@ -59,14 +59,14 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> tuple[Measured, Path]:
 @pytest.mark.slow
 @pytest.mark.timeout(60)
 def test_a_real_run_answers_what_was_asked_and_stays_silent_where_nobody_spoke(measured: tuple[Measured, Path]) -> None:
-    turns = {turn["recording"]: turn for turn in measured[0].turns}
-    assert {name: turn["outcome"] for name, turn in turns.items()} == {
+    turns = {turn.recording: turn for turn in measured[0].turns}
+    assert {name: turn.outcome for name, turn in turns.items()} == {
         "time_in_tokyo": "completed",
         "yes": "completed",
         "silence": "no_speech",
     }
-    assert turns["time_in_tokyo"]["wer"] == 0
-    assert measured[0].summary["false_cut_ins"] == 0
+    assert turns["time_in_tokyo"].wer == 0
+    assert measured[0].summary.false_cut_ins == 0
 
 
 @pytest.mark.slow
@@ -75,18 +75,18 @@ def test_the_wav_of_a_real_run_holds_the_turn_latency_of_its_trace(measured: tup
     result, out = measured
     labels = {recording.name: recording.turns for recording in shipped("question_short", "one_word")}
     for name in ("time_in_tokyo", "yes"):
-        (turn,) = [turn for turn in result.turns if turn["recording"] == name]
+        (turn,) = [turn for turn in result.turns if turn.recording == name]
         audible = first_audible_sample(read_wav(out / "run" / f"{name}.wav")[:, 1], 16_000)
         assert audible is not None
         heard_ms = (audible - labels[name][0].end_samples) / 16
-        assert heard_ms == pytest.approx(turn["turn_latency_ms"], abs=10)
+        assert heard_ms == pytest.approx(turn.turn_latency_ms, abs=10)
 
 
 @pytest.mark.slow
 def test_the_segments_of_a_real_run_tile_each_turn(measured: tuple[Measured, Path]) -> None:
-    completed = [turn for turn in measured[0].turns if turn["outcome"] == "completed"]
+    completed = [turn for turn in measured[0].turns if turn.outcome == "completed"]
     for turn in completed:
-        assert sum(part["ms"] for part in turn["critical_path"]) == pytest.approx(turn["turn_latency_ms"], abs=1)
+        assert sum(part.ms for part in turn.critical_path) == pytest.approx(turn.turn_latency_ms, abs=1)
 
 
 @pytest.mark.slow

@@ -12,10 +12,10 @@ import numpy as np
 
 from agent.measure.recordings import Recording, shipped
 from agent.measure.replay import Replay, Replayed
-from agent.measure.statistics import percentiles
 from agent.setup.config import load_config
 from agent.setup.rig import open_rig
 from pipelines.events import SAMPLE_RATE_HZ, Pcm
+from pipelines.stopwatch.percentiles import percentiles
 from pipelines.stopwatch.timeline import Stage
 from pipelines.turn import Mode, Outcome
 
@@ -39,13 +39,13 @@ def voiced_onset_samples(pcm: Pcm) -> int:
 
 def onset_to_silence_ms(replayed: Replayed) -> float | None:
     """From the voiced onset of the second turn to the last audible sample of the first answer; None if not cut."""
-    if len(replayed.turns) < 2 or replayed.turns[0].trace.finished.outcome is not Outcome.INTERRUPTED:
+    if len(replayed.turns) < 2 or replayed.turns[0].finished.outcome is not Outcome.INTERRUPTED:
         return None
     label = replayed.recording.turns[1]
     spans = replayed.turns[1].trace.timeline.spans.values()
     onset_s = next(span.start_s for span in spans if span.stage is Stage.SPEECH) - replayed.epoch_s
     onset_s += voiced_onset_samples(replayed.recording.pcm[label.start_samples : label.end_samples]) / SAMPLE_RATE_HZ
-    answer = replayed.turns[1].trace.finished.turn.answer
+    answer = replayed.turns[1].finished.turn.answer
     until_s = (answer.reply.playout.started_s or 0.0) - replayed.epoch_s if answer else len(replayed.agent)
     sounding = np.flatnonzero(replayed.agent[: round(until_s * SAMPLE_RATE_HZ)])
     return float(sounding[-1] / SAMPLE_RATE_HZ - onset_s) * 1_000
@@ -63,18 +63,18 @@ async def main() -> None:
         sounds = await asyncio.gather(*map(replayed, shipped("backchannel", "sounds")))
     cut_ms = [onset_to_silence_ms(each) for each in interruptions]
     stopped = [turn for each in sounds for turn in each.turns[1:]]
-    first = [each.turns[0].trace.finished.turn for each in sounds]
-    cut = percentiles([each for each in cut_ms if each is not None])
+    first = [each.turns[0].finished.turn for each in sounds]
+    cut = percentiles(cut_ms).model_dump()
     pauses_ms = [(f.resumed_s - f.paused_s) * 1_000 for turn in first for f in turn.false_starts]
     made = sum(len(each.recording.turns) - 1 for each in sounds)
     if "--json" in sys.argv:
         found = {"missed": cut_ms.count(None), "sounds": made, "false_barge_ins": len(stopped)}
-        print(json.dumps({"onset_to_silence_ms": cut, **found, "pause_ms": percentiles(pauses_ms)}))
+        print(json.dumps({"onset_to_silence_ms": cut, **found, "pause_ms": percentiles(pauses_ms).model_dump()}))
         return
     print(f"barge-in, voiced onset to silence: p50 {cut['p50']} ms, p95 {cut['p95']} ms, n = {cut['n']}")
     print(f"  missed: {cut_ms.count(None)}; each: {[round(each) for each in cut_ms if each is not None]}")
     print(f"backchannels and sounds: {made}; stopped the agent for good: {len(stopped)}")
-    print(f"  silent for a moment: {len(pauses_ms)} times, p50 {percentiles(pauses_ms)['p50']} ms")
+    print(f"  silent for a moment: {len(pauses_ms)} times, p50 {percentiles(pauses_ms).p50} ms")
 
 
 if __name__ == "__main__":

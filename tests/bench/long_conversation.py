@@ -60,10 +60,10 @@ def main() -> None:
                     time.sleep(0.2)
                 time.sleep(0.5)
         traced = read_trace(trace).turns
-    turns = [t for t in traced if t["outcome"] == "completed" and t["turn_latency_ms"]]
+    turns = [t for t in traced if t.outcome == "completed" and t.turn_latency_ms]
     sixth = max(1, len(turns) // 6)
-    latency = [t["turn_latency_ms"] for t in turns]
-    outcomes = ", ".join(f"{n} {outcome}" for outcome, n in Counter(t["outcome"] for t in traced).items())
+    latency = [t.turn_latency_ms for t in turns]
+    outcomes = ", ".join(f"{n} {outcome}" for outcome, n in Counter(t.outcome for t in traced).items())
     print(f"{asked} questions asked in {minutes:g} minutes; turns: {outcomes}")
     first, last = statistics.median(latency[:sixth]), statistics.median(latency[-sixth:])
     print(f"turn latency p50: all {statistics.median(latency):.0f} ms, first sixth {first:.0f}, last sixth {last:.0f}")

@@ -25,6 +25,7 @@ from pipelines.stt.wer import normalise, word_error_rate
 from tests.bench.barge_in import voiced_onset_samples
 from tests.live.transcribed import transcribed
 from tests.live.virtual_card import RATE_HZ, Card, Room, missing, virtual_card
+from tests.records import plain
 from tests.timing import once_undisturbed
 
 pytestmark = [
@@ -65,7 +66,7 @@ class Talking:
     def turns(self) -> list[dict[str, Any]]:
         """Wait for its end; the turns in its trace."""
         self.process.communicate(timeout=60)
-        return [dict(turn) for turn in read_trace(self.folder / "trace.jsonl").turns]
+        return [plain(turn) for turn in read_trace(self.folder / "trace.jsonl").turns]
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from agent.room.agent_session.stay import AgentSessionStay
 from agent.room.presence import Ending
 from agent.setup.config import load_config
 from agent.setup.rig import open_rig
+from pipelines.stopwatch.record import TurnRecord
 from tests.live.caller import Caller, joined
 from tests.live.livekit_server import LiveKitServer, livekit_server
 from tests.live.room_agent import LLM
@@ -30,10 +31,10 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveKitServer]:
 
 class Sink:
     def __init__(self) -> None:
-        self.documents: list[dict[str, Any]] = []
+        self.documents: list[TurnRecord] = []
 
-    def turn(self, index: int, document: dict[str, Any]) -> None:
-        self.documents.append(document)
+    def turn(self, index: int, turn: TurnRecord) -> None:
+        self.documents.append(turn)
 
 
 async def ask(caller: Caller, name: str) -> float:
@@ -47,10 +48,10 @@ async def ask(caller: Caller, name: str) -> float:
 
 def stay(
     server: LiveKitServer, room: str, call: Callable[[Caller, AgentSessionStay], Coroutine[Any, Any, None]]
-) -> tuple[Ending, list[dict[str, Any]]]:
+) -> tuple[Ending, list[TurnRecord]]:
     """One stay and one caller, who does `call` and leaves; how it ended, and its turns."""
 
-    async def main() -> tuple[Ending, list[dict[str, Any]]]:
+    async def main() -> tuple[Ending, list[TurnRecord]]:
         sink, config = Sink(), load_config(None, {"agent": SPEECH, "room": {"greeting": "", "absent_s": 1.0}})
         async with open_rig(config, [LLM]) as rig:
             agent = AgentSessionStay(rig, [LLM], [sink])
@@ -78,13 +79,13 @@ def test_two_questions_are_answered_and_the_agent_leaves_after_the_caller(server
 
     ending, documents = stay(server, "agent-session-two", call)
     assert ending is Ending.EMPTY
-    assert [document["outcome"] for document in documents] == ["completed", "completed"]
+    assert [document.outcome for document in documents] == ["completed", "completed"]
     for document, heard_ms in zip(documents, heard, strict=True):
-        path_ms = sum(tile["ms"] for tile in document["critical_path"])
-        assert path_ms == pytest.approx(document["turn_latency_ms"], abs=1)
+        path_ms = sum(tile.ms for tile in document.critical_path)
+        assert path_ms == pytest.approx(document.turn_latency_ms, abs=1)
         print(f"heard {heard_ms:.0f} ms, traced {document['turn_latency_ms']:.0f} ms")
         # The network, LiveKit's queues and the jitter buffers, which the caller's own loop, this one, keeps filled.
-        assert 0 < heard_ms - document["turn_latency_ms"] < 600
+        assert 0 < heard_ms - document.turn_latency_ms < 600
 
 
 def test_told_to_leave_in_the_middle_of_an_answer_it_finishes_that_first(server: LiveKitServer) -> None:
@@ -96,5 +97,5 @@ def test_told_to_leave_in_the_middle_of_an_answer_it_finishes_that_first(server:
 
     ending, documents = stay(server, "agent-session-leave", call)
     assert ending is Ending.LEFT
-    assert [document["outcome"] for document in documents] == ["completed"]
-    assert documents[0]["heard"].strip() == documents[0]["reply"].strip()
+    assert [document.outcome for document in documents] == ["completed"]
+    assert documents[0].heard.strip() == documents[0].reply.strip()

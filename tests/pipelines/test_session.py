@@ -47,11 +47,11 @@ def barging_in(stages: Stages, after_ms: int) -> Replayed:
 
 
 def outcomes(replayed: Replayed) -> list[Outcome]:
-    return [turn.trace.finished.outcome for turn in replayed.turns]
+    return [turn.finished.outcome for turn in replayed.turns]
 
 
 def errors(replayed: Replayed) -> list[QuickturnError | None]:
-    return [turn.trace.finished.error for turn in replayed.turns]
+    return [turn.finished.error for turn in replayed.turns]
 
 
 def prompt(messages: list[ChatMessage]) -> list[tuple[str, str]]:
@@ -125,7 +125,7 @@ def test_a_fault_of_the_llm_is_apologised_for_and_the_next_turn_completes(mode: 
     assert outcomes(replayed) == [Outcome.FAILED, Outcome.COMPLETED]
     assert errors(replayed) == [REFUSED, None]
     assert "Sorry." in stages.tts.said
-    assert replayed.turns[1].trace.finished.heard == REPLY
+    assert replayed.turns[1].finished.heard == REPLY
 
 
 def test_the_apology_is_part_of_what_was_heard() -> None:
@@ -241,13 +241,13 @@ def test_a_tool_turn_is_marked() -> None:
 def test_a_barge_in_cuts_the_answer_and_is_answered_itself() -> None:
     replayed = barging_in(two_turns(), 700)
     assert outcomes(replayed) == [Outcome.INTERRUPTED, Outcome.COMPLETED]
-    assert replayed.turns[1].trace.finished.heard == REPLY
+    assert replayed.turns[1].finished.heard == REPLY
 
 
 def test_the_output_falls_silent_as_soon_as_the_barge_in_is_sure() -> None:
     replayed = barging_in(two_turns(), 700)
-    _, second = (turn.trace.finished.turn for turn in replayed.turns)
-    cut_s = replayed.turns[0].trace.finished.cut_s
+    _, second = (turn.finished.turn for turn in replayed.turns)
+    cut_s = replayed.turns[0].finished.cut_s
     assert cut_s is not None
     assert cut_s - 1_000 == pytest.approx(second.utterance.started_samples / 16_000 + 0.04, abs=0.03)
     assert second.answer is not None
@@ -260,7 +260,7 @@ def test_the_output_falls_silent_as_soon_as_the_barge_in_is_sure() -> None:
 def test_the_history_holds_only_what_was_heard_cut_at_a_word() -> None:
     stages = two_turns()
     replayed = barging_in(stages, 430)
-    finished = replayed.turns[0].trace.finished
+    finished = replayed.turns[0].finished
     assert finished.turn.answer is not None
     assert finished.cut_s is not None
     (playing,) = [u for u in finished.turn.answer.reply.playout.played if u.start_s < finished.cut_s]
@@ -280,7 +280,7 @@ def test_speech_that_goes_on_while_the_agent_thinks_is_one_turn(mode: Mode) -> N
     assert prompt(stages.llm.requests[-1]) == [("system", "Be brief."), ("user", both)]
     assert stages.history == [("user", both), ("assistant", REPLY)]
     assert stages.llm.cancelled == 1
-    turn = replayed.turns[0].trace.finished.turn
+    turn = replayed.turns[0].finished.turn
     assert len(turn.resumed_s) == 1
     assert turn.ended is not None
     assert turn.ended.transcript.text == both
@@ -308,7 +308,7 @@ def test_nothing_is_heard_of_an_answer_while_the_user_goes_on() -> None:
     """The answer is ready 100 ms after the user has begun to speak again, and fits the words by chance."""
     stages = Stages(stt=ScriptedSTT((FIRST, FIRST)), llm=ScriptedLLM(ttft_ms=500, tokens_per_s=1_000))
     replayed = converse(stages, question(voice(640), silence(448), voice(1_024)))
-    audible_s = replayed.turns[0].trace.finished.turn.answer.reply.playout.audible_s  # type: ignore[union-attr]
+    audible_s = replayed.turns[0].finished.turn.answer.reply.playout.audible_s  # type: ignore[union-attr]
     assert audible_s is not None
     assert audible_s - replayed.epoch_s >= (320 + 640 + 448 + 1_024 + 200) / 1_000
 
@@ -328,7 +328,7 @@ def test_a_barge_in_cancels_the_synthesis() -> None:
 def test_a_barge_in_on_a_long_sentence_is_answered_at_once() -> None:
     """More speech is ready than the output queues: the turn waits for room when it is cut."""
     stages = two_turns(llm=ScriptedLLM(reply=" ".join(["This is a long sentence that never seems to end."] * 5)))
-    finished = barging_in(stages, 1_130).turns[0].trace.finished
+    finished = barging_in(stages, 1_130).turns[0].finished
     assert finished.heard == "This is a long sentence"
 
 
@@ -341,7 +341,7 @@ def test_after_a_sound_that_is_no_interruption_the_agent_goes_on_where_it_was(so
     replayed = converse(stages, dialogue((FIRST, CLIP, None), (sound, sounding, 700)))
     assert outcomes(replayed) == [Outcome.COMPLETED]
     assert stages.history == [("user", FIRST), ("assistant", long.strip())]
-    (start,) = replayed.turns[0].trace.finished.turn.false_starts
+    (start,) = replayed.turns[0].finished.turn.false_starts
     paused, resumed = (round((at_s - 1_000) * 16_000) for at_s in (start.paused_s, start.resumed_s))
     assert not replayed.agent[paused:resumed].any()
     assert resumed - paused < ms(500)  # the rest of the sound, the silence that ends it, and its transcript
@@ -354,7 +354,7 @@ def test_a_sound_in_which_no_word_is_understood_holds_the_agent_for_a_bounded_ti
     stages = Stages(stt=ScriptedSTT(turns=((FIRST,), ("",))), llm=ScriptedLLM(reply="One two three four. " * 20))
     music = np.concatenate([voice(6_000), silence(3_000)])
     replayed = converse(stages, dialogue((FIRST, CLIP, None), ("", music, 700)))
-    first, *_ = replayed.turns[0].trace.finished.turn.false_starts
+    first, *_ = replayed.turns[0].finished.turn.false_starts
     assert first.resumed_s - first.paused_s == pytest.approx(2.0, abs=0.05)
     assert outcomes(replayed) == [Outcome.COMPLETED]
 
@@ -375,7 +375,7 @@ def test_a_gap_inside_the_words_that_interrupt_does_not_let_the_agent_go_on() ->
     sound = np.concatenate([voice(128), silence(96), voice(640), silence(320)])
     replayed = converse(stages, dialogue((FIRST, CLIP, None), (said[1][1], sound, 700)))
     assert outcomes(replayed) == [Outcome.INTERRUPTED, Outcome.COMPLETED]
-    assert replayed.turns[0].trace.finished.turn.false_starts == []
+    assert replayed.turns[0].finished.turn.false_starts == []
 
 
 def test_what_is_said_as_the_answer_ends_is_an_answer_to_it() -> None:
@@ -393,7 +393,7 @@ def test_a_connection_that_is_slow_to_close_delays_neither_the_silence_nor_the_n
     stages = two_turns(llm=ScriptedLLM(replies=(long, "Four."), tokens_per_s=10, closing_ms=closing_ms))
     stages.tts.letter_ms = 500
     replayed = barging_in(stages, 700)
-    first, second = (turn.trace.finished for turn in replayed.turns)
+    first, second = (turn.finished for turn in replayed.turns)
     assert (first.outcome, second.outcome) == (Outcome.INTERRUPTED, Outcome.COMPLETED)
     assert first.cut_s is not None
     assert first.cut_s - 1_000 == pytest.approx(second.turn.utterance.started_samples / 16_000 + 0.04, abs=0.03)
@@ -412,7 +412,7 @@ def test_an_apology_can_be_barged_in_on(after_ms: int) -> None:
     stages.tts.letter_ms = 500
     replayed = converse(stages, recording(CLIP, silence(500 + after_ms), CLIP))
     assert outcomes(replayed) == [Outcome.INTERRUPTED, Outcome.COMPLETED]
-    first, second = (turn.trace.finished for turn in replayed.turns)
+    first, second = (turn.finished for turn in replayed.turns)
     assert first.cut_s is not None
     assert second.turn.answer is not None
     cut, answered = (

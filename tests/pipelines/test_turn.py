@@ -33,7 +33,7 @@ def only(replayed: Replayed) -> ReplayedTurn:
 
 
 def took(stages: Stages) -> Turn:
-    return only(converse(stages)).trace.finished.turn
+    return only(converse(stages)).finished.turn
 
 
 def path(stages: Stages) -> list[tuple[Stage, float]]:
@@ -108,7 +108,7 @@ def test_the_latency_grows_with_the_llm_but_for_what_is_hidden(mode: Mode, ttft_
 def test_no_words_are_no_turn(mode: Mode) -> None:
     stages = Stages(mode, stt=ScriptedSTT(("...",)))
     turn = only(converse(stages))
-    assert turn.trace.finished.outcome is Outcome.NO_SPEECH
+    assert turn.finished.outcome is Outcome.NO_SPEECH
     assert stages.llm.requests == []
 
 
@@ -148,7 +148,7 @@ def test_a_partial_that_may_go_on_is_not_speculated_on(text: str, stable: bool) 
 
 def test_a_dangling_pause_is_not_speculated_on() -> None:
     stages = Stages(stt=ScriptedSTT(("Tell me about the", "Tell me about the sea.")))
-    turn = only(converse(stages, question(voice(640), silence(320), voice(640)))).trace.finished.turn
+    turn = only(converse(stages, question(voice(640), silence(320), voice(640)))).finished.turn
     assert [guess.transcript.text for guess in turn.guesses] == ["Tell me about the sea."]
 
 
@@ -186,7 +186,7 @@ def test_discarding_cancels_the_synthesis() -> None:
 def test_speech_that_goes_on_with_other_words_discards_what_was_guessed_in_the_pause() -> None:
     stages = Stages(stt=ScriptedSTT(("What time is it?", "What time is it in Tokyo?")))
     replayed = converse(stages, question(voice(640), silence(160), voice(640)))
-    turn = only(replayed).trace.finished.turn
+    turn = only(replayed).finished.turn
     assert [(guess.transcript.text, guess is turn.answer) for guess in turn.guesses] == [
         ("What time is it?", False),
         ("What time is it in Tokyo?", True),
@@ -213,7 +213,7 @@ def test_the_other_modes_never_guess(mode: Mode) -> None:
 
 def test_nothing_is_audible_before_the_commit() -> None:
     replayed = converse(Stages(stt=ScriptedSTT(partials=PARTIAL)))
-    turn = only(replayed).trace.finished.turn
+    turn = only(replayed).finished.turn
     assert turn.committed_s is not None
     assert turn.guesses[0].reply.units[0].first_pcm_s is not None
     assert turn.guesses[0].reply.units[0].first_pcm_s < turn.committed_s - 0.5  # ready long before
@@ -227,7 +227,7 @@ def test_a_discarded_guess_is_never_heard() -> None:
         stt=ScriptedSTT(partials=((600, "What time was it?", True),)),
         llm=ScriptedLLM(replies=("It was a long time ago.", "It is noon.")),
     )
-    finished = only(converse(stages)).trace.finished
+    finished = only(converse(stages)).finished
     assert stages.tts.said == ["It was a long time ago.", "It is noon."]
     assert finished.heard == "It is noon."
 
@@ -269,7 +269,7 @@ def test_a_guess_that_failed_is_asked_again_at_the_commit(words_before_error: in
     errors = (LLMError("busy", LLMFault.RATE_LIMITED),)
     llm = ScriptedLLM(ttft_ms=50, errors=errors, words_before_error=words_before_error)
     stages = Stages(llm=llm)
-    finished = only(converse(stages)).trace.finished
+    finished = only(converse(stages)).finished
     assert finished.outcome is Outcome.COMPLETED
     assert finished.heard == REPLY
     assert len(llm.requests) == 2
@@ -297,7 +297,7 @@ def test_other_words_are_asked_at_once_also_after_a_guess_that_failed() -> None:
 
 def test_a_guess_whose_speech_failed_is_asked_again() -> None:
     stages = Stages(stt=ScriptedSTT(partials=PARTIAL), tts=ScriptedTTS(errors=(StageError("hoarse"),)))
-    finished = only(converse(stages)).trace.finished
+    finished = only(converse(stages)).finished
     assert (finished.outcome, finished.heard) == (Outcome.COMPLETED, REPLY)
 
 
@@ -319,6 +319,6 @@ def test_text_that_came_before_a_tool_call_is_spoken_first() -> None:
     )
     finished = only(
         converse(Stages(llm=llm, tools=[Tool(ToolSpec("ring", "Ring.", {"type": "object"}), ring)]))
-    ).trace.finished
+    ).finished
     assert finished.outcome is Outcome.TOOL
     assert finished.heard == "One moment. It rang."

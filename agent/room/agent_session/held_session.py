@@ -1,5 +1,5 @@
 """An AgentSession over the engines of a rig: the same recogniser, voice, model, tools and prompt as Quickturn's own
-engine, as plugins, and the same document for each turn. It knows no room; give it one, or an input and an output.
+engine, as plugins, and the same record for each turn. It knows no room; give it one, or an input and an output.
 
 Set-ups: `DEFAULTS` leaves turn taking to LiveKit as it ships; `BEST` is the fastest that AgentSession can do with these
 plugins. What differs from LiveKit's defaults in both, and why:
@@ -12,7 +12,7 @@ plugins. What differs from LiveKit's defaults in both, and why:
 """
 
 import itertools
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from importlib import import_module
@@ -23,11 +23,12 @@ from livekit.agents.voice.turn import TurnHandlingOptions
 
 from agent.exports.telemetry import TurnSink
 from agent.plugins import STT, TTS
-from agent.room.agent_session.watch import MODE, Document, TurnWatch
+from agent.room.agent_session.watch import MODE, TurnWatch
 from agent.room.agent_session.watched_agent import WatchedAgent
 from agent.setup.rig import Rig
 from pipelines.errors import InputError
 from pipelines.events import ChatMessage
+from pipelines.stopwatch.record import TurnHeader, TurnRecord
 from pipelines.tools import Tool
 
 _MISSING = "the agent-session engine needs LiveKit's OpenAI plugin: pip install livekit-plugins-openai"
@@ -84,17 +85,26 @@ async def held_session(
     set_up: SetUp = BEST,
     *,
     history: Sequence[ChatMessage] = (),
-    where: Mapping[str, str] | None = None,
+    room: str | None = None,
 ) -> AsyncIterator[Held]:
     """A session with our plugins over the rig's engines, which goes on from `history`; it is closed on leaving.
 
-    `where` it takes place stands in each document. Raises InputError where LiveKit's OpenAI plugin is not installed.
+    `room` stands in each record. Raises InputError where LiveKit's OpenAI plugin is not installed.
     """
     stt = STT(rig.stt, vad=rig.config.vad, endpointing=rig.config.endpointing, turn_detector=rig.turn_detector)
     tts = TTS(rig.tts, first_unit=rig.config.reply.first_unit)
     model = chat_model(rig, llm_name)
-    identity = {**_identity(rig, llm_name, set_up), **(where or {})}
-    watch = TurnWatch(rig.clock, rig.prices, identity, _to(sinks))
+    header = TurnHeader(
+        mode=MODE,
+        llm=llm_name,
+        simulated=rig.models[llm_name].endpoint.simulated,
+        stt=rig.stt.name,
+        tts=rig.tts.name,
+        labelled=False,
+        room=room,
+        set_up=set_up.name,
+    )
+    watch = TurnWatch(rig.clock, rig.prices, header, _to(sinks))
     session: AgentSession[Any] = AgentSession(
         stt=stt,
         vad=NOT_GIVEN if set_up.vad_silence_s is None else inference.VAD(min_silence_duration=set_up.vad_silence_s),
@@ -153,29 +163,13 @@ def _as_context(history: Sequence[ChatMessage]) -> llm.ChatContext:
     return context
 
 
-def _identity(rig: Rig, llm_name: str, set_up: SetUp) -> Document:
-    """What is the same in every turn's document."""
-    return {
-        "recording": None,
-        "mode": MODE,
-        "set_up": set_up.name,
-        "llm": llm_name,
-        "simulated": rig.models[llm_name].endpoint.simulated,
-        "stt": rig.stt.name,
-        "tts": rig.tts.name,
-        "labelled": False,
-        "reference": None,
-        "wer": None,
-    }
-
-
-def _to(sinks: Sequence[TurnSink]) -> Callable[[Document], None]:
+def _to(sinks: Sequence[TurnSink]) -> Callable[[TurnRecord], None]:
     count = itertools.count()
 
-    def tell(document: Document) -> None:
+    def tell(turn: TurnRecord) -> None:
         index = next(count)
         for sink in sinks:
-            sink.turn(index, document)
+            sink.turn(index, turn)
 
     return tell
 

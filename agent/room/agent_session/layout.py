@@ -2,44 +2,43 @@
 reply begun ahead may wait for the end of the turn between the LLM and the synthesizer.
 """
 
-from pipelines.session import TurnFinished
 from pipelines.stopwatch.marks import Playout, Request
 from pipelines.stopwatch.spans import TurnTrace
 from pipelines.stopwatch.timeline import Stage, Timeline, critical_path
-from pipelines.turn import Guess, Turn
+from pipelines.stopwatch.turn_marks import ReplyMarks, TurnMarks
 
 
-def trace_watched(finished: TurnFinished, speech_start_s: float, speech_end_s: float) -> TurnTrace:
+def trace_watched(marks: TurnMarks, speech_start_s: float, speech_end_s: float) -> TurnTrace:
     """Lay out the spans and walk the critical path back to `speech_end_s`."""
-    trace = TurnTrace(finished, speech_end_s)
-    turn, timeline = finished.turn, trace.timeline
+    trace = TurnTrace(marks, speech_end_s, saved_ms=_saved_ms(marks))
+    timeline = trace.timeline
     timeline.add(Stage.SPEECH, speech_start_s, speech_end_s)
-    over, known = _hearing(turn, timeline)
-    for guess in turn.guesses:
-        if guess is not turn.answer:
-            _reply(guess, timeline, known, over)
-    if turn.answer is None:
+    over, known = _hearing(marks, timeline)
+    for reply in marks.discards:
+        _reply(reply, timeline, known, over)
+    if marks.answer is None:
         return trace
-    ready = _reply(turn.answer, timeline, known, over)
-    last = _playout(turn.answer.reply.playout, timeline, [ready, over], finished.cut_s)
+    ready = _reply(marks.answer, timeline, known, over)
+    last = _playout(marks.answer.playout, timeline, [ready, over], marks.cut_s)
     if last is not None and timeline.spans[last].end_s > speech_end_s:
         trace.path = critical_path(timeline.spans, last, speech_end_s)
         trace.turn_latency_ms = (timeline.spans[last].end_s - speech_end_s) * 1_000
     return trace
 
 
-def saved_ms(turn: Turn) -> float:
-    """What the answer would have cost more, had its request been sent at the commit: the work that was done by then."""
-    if not turn.hit or turn.answer is None or turn.committed_s is None or not turn.answer.reply.requests:
+def _saved_ms(marks: TurnMarks) -> float:
+    """The work on the answer that was done by the commit."""
+    answer, committed_s = marks.answer, marks.committed_s
+    if not marks.hit or answer is None or committed_s is None or not answer.requests:
         return 0.0
-    request, units = turn.answer.reply.requests[0], turn.answer.reply.units
-    worked_s = min(request.first_unit_s or turn.committed_s, turn.committed_s) - request.sent_s
-    if units and units[0].tts_started_s < turn.committed_s:
-        worked_s = min(units[0].first_pcm_s or turn.committed_s, turn.committed_s) - request.sent_s
+    request, units = answer.requests[0], answer.units
+    worked_s = min(request.first_unit_s or committed_s, committed_s) - request.sent_s
+    if units and units[0].tts_started_s < committed_s:
+        worked_s = min(units[0].first_pcm_s or committed_s, committed_s) - request.sent_s
     return max(0.0, worked_s) * 1_000
 
 
-def _hearing(turn: Turn, timeline: Timeline) -> tuple[int | None, list[tuple[float, int]]]:
+def _hearing(turn: TurnMarks, timeline: Timeline) -> tuple[int | None, list[tuple[float, int]]]:
     """The span of the end of the turn, and those of the transcripts, each with when it was there."""
     noticed = over = None
     if (ended := turn.ended) is not None:
@@ -59,17 +58,17 @@ def _hearing(turn: Turn, timeline: Timeline) -> tuple[int | None, list[tuple[flo
     return over, known
 
 
-def _reply(guess: Guess, timeline: Timeline, known: list[tuple[float, int]], over: int | None) -> int | None:
+def _reply(reply: ReplyMarks, timeline: Timeline, known: list[tuple[float, int]], over: int | None) -> int | None:
     """Spans of the LLM and the synthesizer; returns the one in which the first speech became ready."""
-    reply, gone = guess.reply, guess.discarded_s is not None
+    gone = reply.discarded_s is not None
     after = _told_by(reply.requests[0].sent_s, timeline, known, over) if reply.requests else []
     sentence: int | None = None
     for request in reply.requests:
-        sentence = _request(request, timeline, after, guess.discarded_s)
+        sentence = _request(request, timeline, after, reply.discarded_s)
         after = [sentence]
     ready: int | None = None
     for number, unit in enumerate(reply.units):
-        end_s = unit.first_pcm_s or guess.discarded_s or unit.tts_started_s
+        end_s = unit.first_pcm_s or reply.discarded_s or unit.tts_started_s
         waited = _over_by(unit.tts_started_s, timeline, over)
         span = timeline.add(
             Stage.TTS,

@@ -31,12 +31,12 @@ async def converse(
     *,
     set_up: SetUp = BEST,
 ) -> None:
-    """Converse in a connected room until it is left or this is cancelled; each turn's document goes to `sinks`.
+    """Converse in a connected room until it is left or this is cancelled; each turn's record goes to `sinks`.
 
     Raises InputError where LiveKit's OpenAI plugin is not installed, and ServiceError where AgentSession gives up.
     """
     over = asyncio.Event()
-    async with held_session(rig, llm, sinks, set_up, where={"room": room.name}) as held:
+    async with held_session(rig, llm, sinks, set_up, room=room.name) as held:
         closed = _closed(held.session, over.set)
         room.on("disconnected", lambda reason: over.set())
         await held.start(room=room, room_options=_room_options(rig, participant_identity))
@@ -96,18 +96,17 @@ class AgentSessionStay:
         """Stay until the room ends, nobody is left, or `leave`. Raises InputError and ServiceError."""
         presence, rig = self._presence, self._rig
         room = presence.room
-        async with presence.inside(seat, auto_subscribe=True):
-            where = {"room": room.name}
-            async with held_session(
-                rig, self._llm, self._sinks, self._set_up, history=self._earlier, where=where
-            ) as held:
-                closed = _closed(held.session, presence.look)
-                await held.start(room=room, room_options=_room_options(rig, rig.config.room.participant or None))
-                self._held = held
-                self.ready.set()
-                while (ending := self._ending(held)) is None and not closed:
-                    self._greet(held)
-                    await presence.wait()
+        async with (
+            presence.inside(seat, auto_subscribe=True),
+            held_session(rig, self._llm, self._sinks, self._set_up, history=self._earlier, room=room.name) as held,
+        ):
+            closed = _closed(held.session, presence.look)
+            await held.start(room=room, room_options=_room_options(rig, rig.config.room.participant or None))
+            self._held = held
+            self.ready.set()
+            while (ending := self._ending(held)) is None and not closed:
+                self._greet(held)
+                await presence.wait()
         if ending is None and closed[0].error is not None:
             raise ServiceError(f"AgentSession gave up: {closed[0].error.error}")
         return ending or Ending.CLOSED

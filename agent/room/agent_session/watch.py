@@ -1,34 +1,31 @@
-"""A stopwatch for an AgentSession that speaks and hears with our plugins: each turn as the document that Quickturn's
+"""A stopwatch for an AgentSession that speaks and hears with our plugins: each turn as the record that Quickturn's
 own engine writes, so that the same reports read it.
 
 What AgentSession does not let one know is None. The turn latency counts from where our voice activity heard the user
 stop to the first audible sample handed to the output, as in any live conversation. It knows no room.
 """
 
-import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
 from livekit.agents import AgentSession, llm
 from livekit.agents.voice import ErrorEvent, SpeechCreatedEvent, SpeechHandle
 
 from agent.plugins.stt import STT, HeardUtterance
-from agent.room.agent_session.layout import saved_ms, trace_watched
+from agent.room.agent_session.layout import trace_watched
 from agent.room.agent_session.playout_tap import PlayoutTap, Tapped
 from pipelines.errors import QuickturnError, ServiceError
-from pipelines.events import ChatMessage, Clock
-from pipelines.listening import TurnEnded, Utterance
+from pipelines.events import ChatMessage, Clock, Transcript
+from pipelines.listening import TurnEnded
 from pipelines.llm.history import Fitted, estimate_tokens
-from pipelines.reply import Reply
-from pipelines.session import TurnFinished
 from pipelines.stopwatch.ledger import Prices
 from pipelines.stopwatch.marks import Playout, Request, Unit
-from pipelines.stopwatch.trace import turn_document
-from pipelines.turn import FalseStart, Guess, Outcome, Turn
+from pipelines.stopwatch.record import LiveKitTimes, TurnHeader, TurnRecord
+from pipelines.stopwatch.trace import BargeIns, turn_record, wall_time
+from pipelines.stopwatch.turn_marks import ReplyMarks, TurnMarks
+from pipelines.turn import FalseStart, Outcome
 
-Document = dict[str, Any]
 _AT_ONCE_S = 0.1
 _LIVEKIT_TIMES = ("e2e_latency", "llm_node_ttft", "llm_node_ttfs", "tts_node_ttfb", "playback_latency")
 MODE = "agent-session"
@@ -37,7 +34,7 @@ MODE = "agent-session"
 
 @dataclass(slots=True, eq=False)
 class WatchedReply:
-    """The marks of one of AgentSession's replies; the trace reads it as it reads our own `Reply`."""
+    """One of AgentSession's replies, under way."""
 
     handle: SpeechHandle
     question: str = ""
@@ -46,7 +43,6 @@ class WatchedReply:
     tapped: Tapped = field(default_factory=Tapped)
     error: QuickturnError | None = None
     discarded_s: float | None = None
-    streamed: bool = True
 
     @property
     def playout(self) -> Playout:
@@ -57,6 +53,18 @@ class WatchedReply:
     def text(self) -> str:
         """All that the model wrote."""
         return "".join(request.text for request in self.requests)
+
+    def marks(self, transcript: Transcript) -> ReplyMarks:
+        """What its record is made of; it answers this transcript."""
+        return ReplyMarks(
+            self.question,
+            transcript,
+            self.text,
+            self.requests,
+            self.units,
+            self.playout,
+            discarded_s=self.discarded_s,
+        )
 
 
 @dataclass(slots=True)
@@ -71,20 +79,20 @@ class _Committed:
 
 
 class TurnWatch:
-    """Watches one session; `on_turn` gets the document of each spoken turn that is over."""
+    """Watches one session; `on_turn` gets the record of each spoken turn that is over."""
 
-    def __init__(self, clock: Clock, prices: Prices, identity: Document, on_turn: Callable[[Document], None]) -> None:
-        """`clock` must be the running loop's; `identity` holds what is the same in every document."""
+    def __init__(self, clock: Clock, prices: Prices, header: TurnHeader, on_turn: Callable[[TurnRecord], None]) -> None:
+        """`clock` must be the running loop's; `header` holds what is the same in every record."""
         self._clock = clock
         self._prices = prices
-        self._identity = identity
+        self._header = header
         self._on_turn = on_turn
         self._session: AgentSession[Any] | None = None
         self._utterances: list[HeardUtterance] = []
         self._ahead: list[WatchedReply] = []  # replies to a turn that is not over
         self._turn: _Committed | None = None
         self._newest: WatchedReply | None = None
-        self._answered_s: float | None = None  # when the newest answer that was interrupted had become audible
+        self._barge_ins = BargeIns()
         self._by_handle: dict[str, WatchedReply] = {}  # of the speech that is not done
 
     def watch(self, session: AgentSession[Any], stt: STT) -> None:
@@ -119,9 +127,7 @@ class TurnWatch:
     def asked(self, context: llm.ChatContext) -> Request:
         """A request to the LLM goes out."""
         messages = [ChatMessage(m.role, m.text_content or "") for m in context.messages()]
-        request = Request(
-            self._clock(), str(self._identity["llm"]), Fitted(messages, 0, sum(map(estimate_tokens, messages)))
-        )
+        request = Request(self._clock(), self._header.llm, Fitted(messages, 0, sum(map(estimate_tokens, messages))))
         if self._newest is not None:
             self._newest.requests.append(request)
             self._newest.question = next((m.text for m in reversed(messages) if m.role == "user"), "")
@@ -186,7 +192,7 @@ class TurnWatch:
         reply = self._by_handle.get(handle.id) if handle else None
         return reply.tapped if reply else Tapped()
 
-    # ------------------------------------------------------------ the document
+    # ------------------------------------------------------------ the record
 
     def _cut_off(self) -> None:
         """No more comes of the turn that is being answered."""
@@ -196,61 +202,52 @@ class TurnWatch:
     def _finish(self, answer: WatchedReply | None, outcome: Outcome) -> None:
         committed, self._turn = self._turn, None
         assert committed is not None
-        turn = self._as_turn(committed, answer)
-        heard = ""
-        if answer is not None:
-            said = [item for item in answer.handle.chat_items if item.type == "message" and item.role == "assistant"]
-            heard = " ".join(item.text_content or "" for item in said)
-        cut_s = answer.playout.cut_s if answer and outcome is Outcome.INTERRUPTED else None
-        started_s, answered_s = committed.utterances[0].started_s, self._answered_s
-        self._answered_s = answer.playout.audible_s if answer and outcome is Outcome.INTERRUPTED else None
-        finished = TurnFinished(turn, outcome, cut_s, heard, answer.error if answer else None)
-        document = self._document(finished, committed, answer)
-        barge_in_ms = None if answered_s is None else round((started_s - answered_s) * 1_000)
-        self._on_turn(document | {"barge_in_ms": barge_in_ms})
-
-    def _as_turn(self, committed: _Committed, answer: WatchedReply | None) -> Turn:
-        last = committed.utterances[-1].ended
-        final = replace(last.transcript, text=committed.text)
-        turn = Turn(Utterance(committed.utterances[0].started_samples), self._clock)
-        turn.transcripts = [t for utterance in committed.utterances for t in utterance.transcripts]
-        turn.transcripts[-1:] = [final]
-        turn.ended = TurnEnded(final, last.speech_end_s, last.paused_s, committed.at_s)
-        turn.committed_s = committed.at_s
-        guesses = {id(reply): _as_guess(reply, final) for reply in [*committed.guesses, *committed.replies]}
-        early = [r for r in committed.guesses if r.requests and r.requests[0].sent_s <= committed.at_s]
-        turn.guesses = [guesses[id(reply)] for reply in early]
-        turn.answer = guesses.get(id(answer)) if answer else None
-        # It goes on only where no word was understood.
-        turn.false_starts = [FalseStart(*pause, "") for pause in answer.tapped.pauses] if answer else []
-        return turn
-
-    def _document(self, finished: TurnFinished, committed: _Committed, answer: WatchedReply | None) -> Document:
+        marks = _marks(committed, answer, outcome)
         first, last = committed.utterances[0], committed.utterances[-1]
-        end_s, wall = last.ended.speech_end_s, datetime.now(UTC)
-        trace = trace_watched(finished, first.started_s, end_s)
-        told = turn_document(trace, self._prices)
-        told["speculation"] = {**cast(Document, told["speculation"]), "saved_ms": round(saved_ms(finished.turn), 2)}
-        return {
-            **self._identity,
-            "speech_end_s": None,
-            "speech_end_at": (wall - timedelta(seconds=self._clock() - end_s)).isoformat(timespec="milliseconds"),
-            "speech_samples": [first.started_samples, last.ended_samples],
-            **told,
-            "starved_ms": None,  # AgentSession does not tell
-            "livekit": _livekits_own(answer),
+        end_s = last.ended.speech_end_s
+        told = {
+            "speech_end_at": wall_time(end_s, self._clock()),
+            "speech_samples": (first.started_samples, last.ended_samples),
+            "barge_in_ms": self._barge_ins.ms(marks, first.started_s),
+            "livekit": answer and _livekits_own(answer),
         }
+        trace = trace_watched(marks, first.started_s, end_s)
+        self._on_turn(turn_record(trace, self._header.model_copy(update=told), self._prices))
 
 
-def _as_guess(reply: WatchedReply, transcript: Any) -> Guess:
-    # The trace reads marks, which both have, and never the task.
-    return Guess(cast(Reply, reply), transcript, cast("asyncio.Task[None]", None), reply.discarded_s)
+def _marks(committed: _Committed, answer: WatchedReply | None, outcome: Outcome) -> TurnMarks:
+    """What the record of a turn is made of."""
+    last = committed.utterances[-1].ended
+    final = replace(last.transcript, text=committed.text)
+    transcripts = [t for utterance in committed.utterances for t in utterance.transcripts]
+    replies = {id(reply): reply.marks(final) for reply in [*committed.guesses, *committed.replies]}
+    early = [r for r in committed.guesses if r.requests and r.requests[0].sent_s <= committed.at_s]
+    return TurnMarks(
+        outcome,
+        [*transcripts[:-1], final],
+        TurnEnded(final, last.speech_end_s, last.paused_s, committed.at_s),
+        committed.at_s,
+        early=[replies[id(reply)] for reply in early],
+        answer=replies.get(id(answer)),
+        heard=_heard(answer) if answer else "",
+        cut_s=answer.playout.cut_s if answer and outcome is Outcome.INTERRUPTED else None,
+        # It goes on only where no word was understood.
+        false_starts=[FalseStart(*pause, "") for pause in answer.tapped.pauses] if answer else [],
+        error=answer.error if answer else None,
+    )
 
 
-def _livekits_own(answer: WatchedReply | None) -> Document | None:
-    """AgentSession's own times of the last step, in ms. Its end of speech is its own voice activity's."""
-    if answer is None:
-        return None
+def _heard(answer: WatchedReply) -> str:
+    said = [item for item in answer.handle.chat_items if item.type == "message" and item.role == "assistant"]
+    return " ".join(item.text_content or "" for item in said)
+
+
+def _livekits_own(answer: WatchedReply) -> LiveKitTimes:
+    """AgentSession's own times of the last step."""
     reports = [item.metrics for item in answer.handle.chat_items if item.type == "message" and item.role == "assistant"]
-    times = cast("dict[str, float | None]", reports[-1] if reports else {})
-    return {f"{name}_ms": None if (s := times.get(name)) is None else round(s * 1_000, 2) for name in _LIVEKIT_TIMES}
+    times = cast("Mapping[str, float | None]", reports[-1] if reports else {})
+    return LiveKitTimes(**{f"{name}_ms": _ms(times.get(name)) for name in _LIVEKIT_TIMES})
+
+
+def _ms(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds * 1_000, 2)

@@ -55,7 +55,7 @@ def test_prompts_are_lines_of_messages(tmp_path: Path) -> None:
 
 
 def test_the_turns_of_a_trace_are_prompts_with_what_was_said_before(tmp_path: Path) -> None:
-    turn = {"type": "turn", "recording": "r", "llm": "x", "mode": "streaming"}
+    turn = {"type": "turn", "recording": "r", "llm": "x", "mode": "streaming", "outcome": "completed"}
     session = {"type": "session", "version": 1, "config": {"agent": {"system_prompt": "Brief."}}}
     turns = [{**turn, "transcript": "Hi.", "reply": "Hello."}, {**turn, "transcript": "And?", "reply": "Well."}]
     path = tmp_path / "trace.jsonl"

@@ -17,10 +17,12 @@ from prometheus_client.parser import text_string_to_metric_families
 from agent.exports.otlp import OtlpSpans
 from agent.exports.telemetry import TelemetrySettings, open_telemetry
 from pipelines.errors import InputError
+from pipelines.stopwatch.record import TurnRecord
 from pipelines.stopwatch.whatif import Speed
 from pipelines.turn import Mode
 from tests.agent.report.test_report_command import quickturn
-from tests.agent.whatif.test_whatif import SESSION, turn
+from tests.agent.whatif.test_whatif import turn
+from tests.records import SESSION, changed, plain, written
 
 SPEECH_END = "2026-11-21T10:00:00.000+00:00"
 NOTHING = TelemetrySettings("", "127.0.0.1", 0)
@@ -65,18 +67,20 @@ def receiver() -> Iterator[Receiver]:
     thread.join()
 
 
-def answered(**more: Any) -> dict[str, Any]:
+def answered(request: dict[str, Any] | None = None, **more: Any) -> TurnRecord:
+    """A turn of a real provider's, by name: the scripted LLM's is another; `request` changes the answer's request."""
     names = {"stt": "whisper:tiny.en", "tts": "piper:en_US-joe-medium", "speech_end_at": SPEECH_END}
-    document = turn("groq/llama-3.1-8b-instant", Mode.SPECULATIVE, Speed(100, 90)) | names | more
-    document["requests"][-1]["llm"] = document["llm"]  # the scripted one has a name of its own
-    return document
+    scripted = turn("groq/llama-3.1-8b-instant", Mode.SPECULATIVE, Speed(100, 90))
+    *others, last = plain(scripted)["requests"]
+    requests = [*others, last | {"llm": scripted.llm} | (request or {})]
+    return changed(scripted, requests=requests, **names | more)
 
 
 def attributes(span: Any) -> dict[str, Any]:
     return {a.key: getattr(a.value, a.value.WhichOneof("value")) for a in span.attributes}
 
 
-def sent(receiver: Receiver, *turns: dict[str, Any]) -> dict[str, Any]:
+def sent(receiver: Receiver, *turns: TurnRecord) -> dict[str, Any]:
     with OtlpSpans(receiver.url) as spans:
         for index, document in enumerate(turns):
             spans.turn(index, document)
@@ -95,9 +99,9 @@ def test_a_turn_is_an_agent_span_with_its_requests_and_stages_below_it(receiver:
 
 
 def test_a_request_carries_the_conventions_attributes_and_its_real_times(receiver: Receiver) -> None:
-    document = answered()
-    request = document["requests"][-1]
-    request |= {"prompt_tokens": 50, "completion_tokens": 12, "cached_tokens": 48, "reasoning_tokens": None}
+    counts = {"prompt_tokens": 50, "completion_tokens": 12, "cached_tokens": 48, "reasoning_tokens": None}
+    document = answered(counts)
+    request = document.requests[-1]
     chat = sent(receiver, document)["chat llama-3.1-8b-instant"]
     told = attributes(chat)
     assert told["gen_ai.provider.name"] == "groq"
@@ -106,7 +110,7 @@ def test_a_request_carries_the_conventions_attributes_and_its_real_times(receive
     assert (told["gen_ai.usage.input_tokens"], told["gen_ai.usage.cache_read.input_tokens"]) == (50, 48)
     assert "gen_ai.usage.reasoning.output_tokens" not in told
     assert (chat.end_time_unix_nano - chat.start_time_unix_nano) / 1e6 == pytest.approx(
-        request["end_ms"] - request["sent_ms"], abs=0.01
+        (request.end_ms or 0) - request.sent_ms, abs=0.01
     )
 
 
@@ -120,18 +124,17 @@ def test_tools_and_failover_decisions_are_told(receiver: Receiver) -> None:
 
 def test_nothing_that_was_said_is_sent(receiver: Receiver) -> None:
     document = answered()
-    assert document["transcript"]
+    assert document.transcript
     sent(receiver, document)
     everything = b"".join(request.SerializeToString() for request in receiver.requests)
-    assert document["transcript"].encode() not in everything
-    assert document["reply"].encode() not in everything
+    assert document.transcript.encode() not in everything
+    assert document.reply.encode() not in everything
 
 
 def test_a_recorded_trace_is_sent_by_report(
     receiver: Receiver, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    trace = tmp_path / "trace.jsonl"
-    trace.write_text("\n".join(map(json.dumps, [SESSION, answered(), answered()])) + "\n")
+    trace = written(tmp_path / "trace.jsonl", answered(), answered())
     assert quickturn("report", trace, "--out", tmp_path / "out", "--otlp", receiver.url) == 0
     assert f"{len(receiver.spans())} sent to {receiver.url}/v1/traces" in capsys.readouterr().out
 
@@ -140,17 +143,16 @@ def test_a_receiver_that_is_not_there_is_one_line(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("agent.exports.otlp._TIMEOUT_S", 0.5)
-    trace = tmp_path / "trace.jsonl"
-    trace.write_text("\n".join(map(json.dumps, [SESSION, answered()])) + "\n")
+    trace = written(tmp_path / "trace.jsonl", answered())
     assert quickturn("report", trace, "--out", tmp_path / "out", "--otlp", f"http://127.0.0.1:{free_port()}") == 1
     assert capsys.readouterr().err.count("\n") == 1
 
 
 def test_a_trace_without_wall_clock_times_cannot_be_sent(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     trace = tmp_path / "trace.jsonl"
-    old = answered()
+    old = {"type": "turn"} | plain(answered())
     del old["speech_end_at"]
-    trace.write_text("\n".join(map(json.dumps, [SESSION, old])) + "\n")
+    trace.write_text("\n".join(map(json.dumps, [plain(SESSION), old])) + "\n")
     assert quickturn("report", trace, "--out", tmp_path / "out", "--otlp", "http://127.0.0.1:9") == 2
     assert "record it anew" in capsys.readouterr().err
 
@@ -209,11 +211,11 @@ def test_turns_can_be_scraped() -> None:
         found = scraped(url)
     assert found["quickturn_turns_total", "completed"] == found["quickturn_turns_total", "failed"] == 1
     assert found["quickturn_turn_latency_seconds_count", ""] == 1
-    assert found["quickturn_turn_latency_seconds_sum", ""] == pytest.approx(document["turn_latency_ms"] / 1_000)
+    assert found["quickturn_turn_latency_seconds_sum", ""] == pytest.approx((document.turn_latency_ms or 0) / 1_000)
     assert found["quickturn_stage_seconds_count", "llm_ttft"] == 2
     assert found["quickturn_failover_decisions_total", "hedged"] == 1
     path_s = sum(v for (name, _), v in found.items() if name == "quickturn_critical_path_seconds_total")
-    assert path_s == pytest.approx(document["turn_latency_ms"] / 1_000, abs=0.001)
+    assert path_s == pytest.approx((document.turn_latency_ms or 0) / 1_000, abs=0.001)
 
 
 def test_a_port_that_is_taken_is_one_clear_line() -> None:

@@ -12,6 +12,7 @@ from agent.setup.rig import Rig
 from pipelines.errors import InputError
 from pipelines.events import AudioFrame, ChatMessage
 from pipelines.session import OpeningBegan, OpeningEnded, SessionEvent, TurnBegan, TurnCommitted, TurnFinished
+from pipelines.stopwatch.record import TurnRecord
 from pipelines.turn import Mode
 from tests.agent.scripted_rig import LLM, scripted_rig
 from tests.scripted import ScriptedSTT, microphone, now, silence, voice
@@ -22,10 +23,10 @@ QUESTION = (silence(320), voice(1_600), silence(2_600))
 
 class Sink:
     def __init__(self) -> None:
-        self.turns: list[tuple[int, dict[str, Any]]] = []
+        self.turns: list[tuple[int, TurnRecord]] = []
 
-    def turn(self, index: int, document: dict[str, Any]) -> None:
-        self.turns.append((index, document))
+    def turn(self, index: int, turn: TurnRecord) -> None:
+        self.turns.append((index, turn))
 
 
 class Held:
@@ -43,7 +44,7 @@ class Held:
         mode, sinks = Mode.SPECULATIVE, [self.sink]
         self.conversation = Conversation(rig, LLM, mode, output, self._note, sinks, opening, history)
 
-    def _note(self, event: SessionEvent, document: dict[str, Any] | None) -> None:
+    def _note(self, event: SessionEvent, document: TurnRecord | None) -> None:
         self.events.append(event)
         assert (document is not None) == isinstance(event, TurnFinished)
 
@@ -57,9 +58,9 @@ def test_a_finished_turn_is_told_with_its_document() -> None:
     held = run(main())
     assert [type(event) for event in held.events] == [TurnBegan, TurnCommitted, TurnFinished]
     ((index, document),) = held.sink.turns
-    assert (index, document["outcome"], document["llm"], document["mode"]) == (0, "completed", LLM, "speculative")
-    assert document["turn_latency_ms"] == pytest.approx(sum(s["ms"] for s in document["critical_path"]), abs=1)
-    assert document["labelled"] is False
+    assert (index, document.outcome, document.llm, document.mode) == (0, "completed", LLM, "speculative")
+    assert document.turn_latency_ms == pytest.approx(sum(s.ms for s in document.critical_path), abs=1)
+    assert document.labelled is False
     assert held.conversation.turns == [document]
     assert held.conversation.current is None
 
@@ -78,8 +79,9 @@ def test_the_mode_can_be_changed_between_turns() -> None:
         return held
 
     held = run(main())
-    assert [document["mode"] for _, document in held.sink.turns] == ["speculative", "sequential"]
-    first, second = (document["turn_latency_ms"] for _, document in held.sink.turns)
+    assert [document.mode for _, document in held.sink.turns] == ["speculative", "sequential"]
+    first, second = (document.turn_latency_ms or 0 for _, document in held.sink.turns)
+    assert first > 0
     assert first < second
 
 
@@ -147,4 +149,4 @@ def test_a_user_who_speaks_first_is_not_talked_over() -> None:
     ended = next(event for event in held.events if isinstance(event, OpeningEnded))
     assert OPENING.startswith(ended.heard)
     assert ended.heard != OPENING
-    assert held.conversation.turns[0]["outcome"] == "completed"
+    assert held.conversation.turns[0].outcome == "completed"

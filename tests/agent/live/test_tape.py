@@ -3,7 +3,6 @@
 import io
 import json
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -15,7 +14,8 @@ from agent.measure.output_folder import read_wav
 from agent.measure.recordings import load
 from pipelines.errors import InputError
 from pipelines.events import Pcm
-from tests.agent.whatif.test_whatif import SESSION
+from pipelines.stopwatch.record import TurnRecord
+from tests.records import SESSION, record
 
 RATE = 16_000
 
@@ -24,8 +24,8 @@ def block(value: int, samples: int = 320) -> Pcm:
     return np.full(samples, value, np.int16)
 
 
-def turn(start: int, end: int, text: str = "What time is it?", barge_in_ms: int | None = None) -> dict[str, Any]:
-    return {"speech_samples": [start, end], "transcript": text, "barge_in_ms": barge_in_ms}
+def turn(start: int, end: int, text: str = "What time is it?", barge_in_ms: int | None = None) -> TurnRecord:
+    return record(speech_samples=(start, end), transcript=text, barge_in_ms=barge_in_ms)
 
 
 def taped(folder: Path, user: int, agent: int) -> Path:

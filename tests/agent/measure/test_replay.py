@@ -89,8 +89,8 @@ def test_the_label_is_what_the_latency_counts_from() -> None:
 def test_a_dialogue_waits_for_the_end_of_each_answer() -> None:
     stages = Stages(llm=ScriptedLLM(reply="Yes."))
     replayed = converse(stages, dialogue(("One?", CLIP, None), ("Two?", CLIP, None)))
-    assert [turn.trace.finished.outcome for turn in replayed.turns] == [Outcome.COMPLETED] * 2
-    first = replayed.turns[0].trace.finished.turn.answer
+    assert [turn.finished.outcome for turn in replayed.turns] == [Outcome.COMPLETED] * 2
+    first = replayed.turns[0].finished.turn.answer
     assert first is not None
     answered_ms = (first.reply.playout.played[-1].end_s - 1_000) * 1_000
     _, second_ms = starts_ms(replayed.user)
@@ -106,20 +106,20 @@ def test_a_barge_in_falls_where_its_label_says(after_ms: int) -> None:
     audible_ms = starts_ms(replayed.agent)[0]
     _, barge_in_ms = starts_ms(replayed.user)
     assert barge_in_ms - audible_ms == pytest.approx(after_ms, abs=10)
-    assert replayed.turns[0].trace.finished.outcome is Outcome.INTERRUPTED
+    assert replayed.turns[0].finished.outcome is Outcome.INTERRUPTED
 
 
 def test_a_barge_in_on_an_answer_that_is_over_waits_its_turn() -> None:
     stages = Stages(llm=ScriptedLLM(reply="Yes."))
     replayed = converse(stages, dialogue(("One?", CLIP, None), ("Two?", CLIP, 5_000)))
-    assert [turn.trace.finished.outcome for turn in replayed.turns] == [Outcome.COMPLETED] * 2
+    assert [turn.finished.outcome for turn in replayed.turns] == [Outcome.COMPLETED] * 2
 
 
 def test_a_turn_that_is_slow_to_be_cut_does_not_end_the_wait_for_the_answer_to_the_next() -> None:
     llm = ScriptedLLM(replies=("One two three. " * 20, "A long answer.", "Yes."), tokens_per_s=10, closing_ms=3_000)
     stages = Stages(llm=llm, tts=ScriptedTTS(letter_ms=500))
     replayed = converse(stages, dialogue(("One?", CLIP, None), ("Two?", CLIP, 700), ("Three?", CLIP, None)))
-    outcomes = [turn.trace.finished.outcome for turn in replayed.turns]
+    outcomes = [turn.finished.outcome for turn in replayed.turns]
     assert outcomes == [Outcome.INTERRUPTED, Outcome.COMPLETED, Outcome.COMPLETED]
 
 
@@ -143,7 +143,7 @@ def test_a_last_answer_is_not_waited_for_in_real_time() -> None:
     """What is queued sounds on the track; only the clock of the replay need not wait for it."""
     replayed = converse(Stages())
     assert len(replayed.user) / 16 < 2_500
-    assert replayed.turns[0].trace.finished.heard == "It is ten past three. Anything else?"
+    assert replayed.turns[0].finished.heard == "It is ten past three. Anything else?"
 
 
 # ---------------------------------------------------------------- labels
@@ -164,7 +164,7 @@ def test_a_recording_without_labels_counts_from_the_end_that_was_heard() -> None
 def test_all_turns_of_a_recording_without_labels_are_answered() -> None:
     stages = Stages(llm=ScriptedLLM(reply="Yes."))
     replayed = converse(stages, unlabelled(CLIP, silence(1_500), CLIP))
-    assert [turn.trace.finished.outcome for turn in replayed.turns] == [Outcome.COMPLETED] * 2
+    assert [turn.finished.outcome for turn in replayed.turns] == [Outcome.COMPLETED] * 2
 
 
 def test_an_agent_that_does_not_wait_for_the_end_has_cut_in() -> None:

@@ -7,10 +7,11 @@ import pytest
 
 from agent.measure.recordings import Recording
 from agent.measure.replay import Replayed
-from agent.measure.results import Document
 from agent.measure.runs import Job, Run, run_jobs
+from pipelines.stopwatch.record import TurnRecord
 from pipelines.turn import Mode
 from tests.agent.scripted_rig import LLM, scripted_rig
+from tests.records import plain
 from tests.scripted import ScriptedSTT, question, recording, silence, voice
 from tests.virtual_time import run
 
@@ -42,7 +43,7 @@ def jobs(*names: str) -> list[Job]:
     return [Job(named(name), LLM, Mode.STREAMING) for name in names]
 
 
-def ignore(job: Job, replayed: Replayed, documents: list[Document]) -> None:
+def ignore(job: Job, replayed: Replayed, documents: list[TurnRecord]) -> None:
     pass
 
 
@@ -54,7 +55,7 @@ def test_turns_come_in_the_order_of_the_jobs_whoever_ends_first() -> None:
         todo = [Job(long, LLM, Mode.STREAMING), Job(short, LLM, Mode.STREAMING)]
         return await run_jobs(scripted_rig(), todo, 2, lambda job, replayed, documents: done.append(job.recording.name))
 
-    assert [turn["recording"] for turn in run(main()).turns] == ["long", "short"]
+    assert [turn.recording for turn in run(main()).turns] == ["long", "short"]
     assert done == ["short", "long"]
 
 
@@ -74,15 +75,15 @@ def test_no_jobs_are_done_at_once() -> None:
 
 def test_a_document_says_what_was_replayed_with_what() -> None:
     (turn,) = run(run_jobs(scripted_rig(), jobs("one"), 1, ignore)).turns
-    assert set(turn) >= FIELDS
-    assert (turn["recording"], turn["llm"], turn["mode"]) == ("one", LLM, "streaming")
-    assert (turn["stt"], turn["tts"], turn["simulated"]) == ("scripted", "scripted", True)
-    assert (turn["reference"], turn["transcript"], turn["wer"]) == ("What time is it?", "What time is it?", 0)
+    assert set(plain(turn)) >= FIELDS
+    assert (turn.recording, turn.llm, turn.mode) == ("one", LLM, "streaming")
+    assert (turn.stt, turn.tts, turn.simulated) == ("scripted", "scripted", True)
+    assert (turn.reference, turn.transcript, turn.wer) == ("What time is it?", "What time is it?", 0)
 
 
 def test_a_wrong_word_is_a_word_error() -> None:
     (turn,) = run(run_jobs(scripted_rig(stt=ScriptedSTT(("What time was it?",))), jobs("one"), 1, ignore)).turns
-    assert turn["wer"] == 0.25
+    assert turn.wer == 0.25
 
 
 def test_an_utterance_that_was_cut_in_two_is_scored_once_on_all_that_was_heard() -> None:
@@ -90,40 +91,40 @@ def test_an_utterance_that_was_cut_in_two_is_scored_once_on_all_that_was_heard()
     whole = replace(spoken, turns=(replace(spoken.turns[0], text="Yes. Go on please."),))
     stt = ScriptedSTT(turns=(("Yes.",), ("Go on.",)))
     turns = run(run_jobs(scripted_rig(stt=stt), [Job(whole, LLM, Mode.STREAMING)], 1, ignore)).turns
-    assert [turn["false_cut_in"] for turn in turns] == [True, False]
-    assert [turn["wer"] for turn in turns] == [None, 0.25]
+    assert [turn.false_cut_in for turn in turns] == [True, False]
+    assert [turn.wer for turn in turns] == [None, 0.25]
 
 
 def test_a_recording_without_speech_has_one_document_with_every_field() -> None:
     nobody = Job(recording(silence(500)), LLM, Mode.STREAMING)
     (turn,) = run(run_jobs(scripted_rig(), [nobody], 1, ignore)).turns
-    assert set(turn) >= FIELDS
-    assert (turn["outcome"], turn["transcript"], turn["critical_path"]) == ("no_speech", "", [])
-    assert (turn["turn_latency_ms"], turn["wer"], turn["reference"], turn["error"]) == (None,) * 4
+    assert set(plain(turn)) >= FIELDS
+    assert (turn.outcome, turn.transcript, turn.critical_path) == ("no_speech", "", ())
+    assert (turn.turn_latency_ms, turn.wer, turn.reference, turn.error) == (None,) * 4
 
 
 def test_a_turn_says_where_in_the_two_tracks_its_speech_ends() -> None:
     late = recording(silence(700), voice(1_600), silence(100))
     (turn,) = run(run_jobs(scripted_rig(), [Job(late, LLM, Mode.STREAMING)], 1, ignore)).turns
-    assert turn["speech_end_s"] == 2.3
+    assert turn.speech_end_s == 2.3
 
 
 def test_the_fields_of_a_turn_do_not_depend_on_its_outcome() -> None:
     nobody = Job(recording(silence(500)), LLM, Mode.STREAMING)
     answered, silent = run(run_jobs(scripted_rig(), [*jobs("one"), nobody], 1, ignore)).turns
-    assert set(answered) == set(silent)
-    assert set(answered["stages"]) == set(silent["stages"])
-    assert set(answered["speculation"]) == set(silent["speculation"])
+    assert set(plain(answered)) == set(plain(silent))
+    assert set(plain(answered.stages)) == set(plain(silent.stages))
+    assert set(plain(answered.speculation)) == set(plain(silent.speculation))
 
 
 def test_an_unlabelled_recording_is_not_scored() -> None:
     unlabelled = replace(question(), labelled=False)
     (turn,) = run(run_jobs(scripted_rig(), [Job(unlabelled, LLM, Mode.STREAMING)], 1, ignore)).turns
-    assert (turn["wer"], turn["labelled"]) == (None, False)
+    assert (turn.wer, turn.labelled) == (None, False)
 
 
 def test_the_lag_of_the_loop_is_measured_meanwhile() -> None:
-    def stall(job: Job, replayed: Replayed, documents: list[Document]) -> None:
+    def stall(job: Job, replayed: Replayed, documents: list[TurnRecord]) -> None:
         if job.recording.name == "one":
             asyncio.get_running_loop().now_s += 0.25  # type: ignore[attr-defined]
 
@@ -134,7 +135,7 @@ def test_the_lag_of_the_loop_is_measured_meanwhile() -> None:
 
 
 def test_a_fault_of_the_listener_ends_the_run_and_leaves_no_task() -> None:
-    def full(job: Job, replayed: Replayed, documents: list[Document]) -> None:
+    def full(job: Job, replayed: Replayed, documents: list[TurnRecord]) -> None:
         raise OSError("disk full")
 
     async def main() -> None:

@@ -61,7 +61,7 @@ def test_a_fault_fails_its_turn_with_a_line_that_names_provider_and_fault(
 ) -> None:
     replayed, stages = conversations[fault]
     for turn in replayed.turns:
-        finished: Any = turn.trace.finished
+        finished: Any = turn.finished
         assert finished.outcome is Outcome.FAILED
         assert "sim/20:500" in str(finished.error)
         assert FAULTS[fault] in str(finished.error)
@@ -91,5 +91,5 @@ def test_a_provider_that_dies_in_the_middle_of_a_turn_fails_that_turn_only() -> 
         return replayed
 
     first, second = run_on_loopback(main()).turns
-    assert first.trace.finished.outcome is Outcome.FAILED
-    assert second.trace.finished.outcome is Outcome.COMPLETED
+    assert first.finished.outcome is Outcome.FAILED
+    assert second.finished.outcome is Outcome.COMPLETED

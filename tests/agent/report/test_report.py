@@ -2,7 +2,7 @@
 
 import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from itertools import combinations
@@ -18,8 +18,11 @@ from agent.report.page import render
 from agent.report.stages import MODES, STAGES
 from agent.report.waterfall import waterfall
 from pipelines.errors import InputError
+from pipelines.stopwatch.record import SessionRecord, TurnRecord
+from pipelines.stopwatch.summary import Row
+from tests.records import changed, critical_path, record, row
 
-Run = tuple[list[dict[str, Any]], list[dict[str, Any]]]
+Run = tuple[list[TurnRecord], list[Row]]
 """Turns and summary rows."""
 
 RECORDINGS = (
@@ -35,24 +38,22 @@ LLMS = (  # name, TTFT in ms, tokens per second
     ("sim/gpu-cloud-8b", 210.0, 90.0),
     ("sim/gpu-cloud-70b", 420.0, 22.5),
 )
-SESSION = {
-    "type": "session",
-    "version": 1,
-    "quickturn": "0.1.0",
-    "started_at": "2026-01-12T09:30:00Z",
-    "config": {
+SESSION = SessionRecord(
+    quickturn="0.1.0",
+    started_at="2026-01-12T09:30:00Z",
+    config={
         "endpointing": {"likely_ms": 180, "dangling_ms": 900},
         "llm": {"name": "sim/gpu-cloud-8b", "stop": []},
     },
-    "machine": {"cpu": "x86_64", "cores": 4, "gpu": None},
-    "engines": {
+    machine={"cpu": "x86_64", "cores": 4, "gpu": None},
+    engines={
         "stt": "whisper-micro-en",
         "tts": "en_US-micro-low",
-        "llm": [name for name, _, _ in LLMS],
+        "llm": tuple(name for name, _, _ in LLMS),
         "vad": "silero",
     },
-    "simulated": True,
-}
+    simulated=True,
+)
 
 
 @dataclass
@@ -81,7 +82,7 @@ class TurnBuilder:
 
 def make_turn(
     index: int, mode: str, llm: tuple[str, float, float], recording: tuple[str, str, str, float]
-) -> dict[str, Any]:
+) -> TurnRecord:
     name, ttft, rate = llm
     title, text, reply, speech_ms = recording
     jitter = 1 + ((index * 37) % 11 - 5) / 60
@@ -130,82 +131,91 @@ def make_turn(
     turn.hidden("agent_speech", "answer", latency, latency + 2400)
     leg = sum(part["ms"] for part in turn.path if part["stage"].startswith("llm"))
     speculated = mode == "speculative"
-    return {
-        "type": "turn",
-        "index": index,
-        "recording": title,
-        "mode": mode,
-        "llm": name,
-        "stt": "whisper-micro-en",
-        "tts": "en_US-micro-low",
-        "reference": text,
-        "transcript": text.lower().rstrip("?."),
-        "wer": 0.0,
-        "reply": reply,
-        "labelled": True,
-        "outcome": "completed",
-        "turn_latency_ms": latency,
-        "critical_path": turn.path,
-        "spans": turn.spans,
-        "stages": {"endpointing_ms": decided, "stt_final_ms": 14.0, "llm_ttft_ms": ttft, "llm_tokens_per_s": rate},
-        "speculation": {
+    return record(
+        index=index,
+        recording=title,
+        mode=mode,
+        llm=name,
+        stt="whisper-micro-en",
+        tts="en_US-micro-low",
+        reference=text,
+        transcript=text.lower().rstrip("?."),
+        wer=0.0,
+        reply=reply,
+        heard=reply,
+        turn_latency_ms=latency,
+        critical_path=turn.path,
+        spans=turn.spans,
+        stages={"endpointing_ms": decided, "stt_final_ms": 14.0, "llm_ttft_ms": ttft, "llm_tokens_per_s": rate},
+        speculation={
             "requests": 2 if speculated else 0,
             "hit": speculated,
-            "saved_ms": early if speculated else None,
+            "saved_ms": early if speculated else 0.0,
             "wasted_tokens": 9 if speculated else 0,
             "wasted_cost_usd": 9e-7 if speculated else 0.0,
             "discards": 1 if speculated else 0,
         },
-        "llm_leg_ms": leg,
-        "usage": {"prompt_tokens": 96, "completion_tokens": 42, "cost_usd": 1.38e-5},
-        "event_loop_lag_ms": 0.4,
-        "error": None,
-    }
+        llm_leg_ms=leg,
+        usage={"prompt_tokens": 96, "completion_tokens": 42, "cost_usd": 1.38e-5},
+    )
 
 
-def make_row(llm: str, mode: str, turns: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    sample = sorted(turn["turn_latency_ms"] for turn in turns)
+def make_row(llm: str, mode: str, turns: Sequence[TurnRecord]) -> Row:
+    sample = sorted(turn.turn_latency_ms or 0.0 for turn in turns)
     cuts = quantiles(sample, n=20, method="inclusive")
-    shares = {
-        stage.key: mean(sum(part["ms"] for part in t["critical_path"] if part["stage"] == stage.key) for t in turns)
-        for stage in STAGES
-    }
-    row = {"llm": llm, "mode": mode, "p50_ms": cuts[9], "p95_ms": cuts[18], "n": len(sample), "shares_ms": shares}
-    saved = mean(turn["speculation"]["saved_ms"] or 0 for turn in turns)
-    leg = mean(turn["llm_leg_ms"] for turn in turns)
-    return {**row, "delta_ms": -120.0, "ci95_ms": [-150.0, -90.0], "llm_leg_ms": leg, "saved_ms": saved}
+    shares = {stage.key: mean(turn.share_ms(stage.key) for turn in turns) for stage in STAGES}
+    return row(
+        llm=llm,
+        mode=mode,
+        p50_ms=cuts[9],
+        p95_ms=cuts[18],
+        n=len(sample),
+        shares_ms=shares,
+        delta_ms=-120.0,
+        ci95_ms=[-150.0, -90.0],
+        llm_leg_ms=mean(turn.llm_leg_ms or 0.0 for turn in turns),
+        saved_ms=mean(turn.speculation.saved_ms for turn in turns),
+    )
 
 
 def make_run(
     recordings: Sequence[tuple[str, str, str, float]] = RECORDINGS,
 ) -> Run:
     """Turns and rows; the last three turns were interrupted, failed, and held no speech."""
-    turns: list[dict[str, Any]] = []
+    turns: list[TurnRecord] = []
     rows = []
     for mode in MODES:
         for llm in LLMS:
             cell = [make_turn(len(turns) + n, mode, llm, recording) for n, recording in enumerate(recordings)]
             turns += cell
             rows.append(make_row(llm[0], mode, cell))
-    interrupted = {**make_turn(len(turns), MODES[1], LLMS[0], RECORDINGS[2]), "recording": "barge-in"}
-    failed = {
-        **make_turn(len(turns) + 1, MODES[2], LLMS[2], RECORDINGS[0]),
-        "recording": "cut-stream",
-        "outcome": "failed",
-        "turn_latency_ms": 9_999.0,
-        "critical_path": [{"stage": "overhead", "ms": 9_999.0, "start_ms": 0.0, "end_ms": 9_999.0}],
-        "error": "sim/gpu-cloud-8b cut the stream after 3 chunks",
-    }
-    silent = {
-        **failed,
-        "recording": "five-seconds-of-silence",
-        "outcome": "no_speech",
-        "spans": [],
-        "critical_path": [],
-    }
-    silent |= {"turn_latency_ms": None, "transcript": "", "reply": "", "reference": None, "wer": None, "error": None}
-    silent |= {"usage": None, "speculation": None, "llm_leg_ms": None}
-    return [*turns, {**interrupted, "outcome": "interrupted"}, failed, silent], rows
+    interrupted = make_turn(len(turns), MODES[1], LLMS[0], RECORDINGS[2])
+    failed = changed(
+        make_turn(len(turns) + 1, MODES[2], LLMS[2], RECORDINGS[0]),
+        recording="cut-stream",
+        outcome="failed",
+        turn_latency_ms=9_999.0,
+        critical_path=critical_path(("overhead", 9_999.0)),
+        error="sim/gpu-cloud-8b cut the stream after 3 chunks",
+    )
+    silent = changed(
+        failed,
+        recording="five-seconds-of-silence",
+        outcome="no_speech",
+        spans=[],
+        critical_path=[],
+        turn_latency_ms=None,
+        transcript="",
+        reply="",
+        heard="",
+        reference=None,
+        wer=None,
+        error=None,
+        usage=None,
+        speculation={},
+        llm_leg_ms=None,
+    )
+    return [*turns, changed(interrupted, recording="barge-in", outcome="interrupted"), failed, silent], rows
 
 
 class Page(HTMLParser):
@@ -257,9 +267,9 @@ def page(html: str) -> Page:
 
 def test_the_synthetic_turns_tile(run: Run) -> None:
     for turn in findings.completed(run[0]):
-        ends = [0.0, *(part["end_ms"] for part in turn["critical_path"])]
-        assert [part["start_ms"] for part in turn["critical_path"]] == ends[:-1]
-        assert ends[-1] == pytest.approx(turn["turn_latency_ms"])
+        ends = [0.0, *(part.end_ms for part in turn.critical_path)]
+        assert [part.start_ms for part in turn.critical_path] == ends[:-1]
+        assert ends[-1] == pytest.approx(turn.turn_latency_ms)
 
 
 def test_the_page_loads_nothing_but_its_audio(html: str, page: Page) -> None:
@@ -272,18 +282,19 @@ def test_every_turn_is_on_the_page(run: Run, page: Page) -> None:
         (turn["data-recording"], turn["data-mode"], turn["data-llm"])
         for turn in page.all("details", **{"class": "turn"})
     ]
-    assert shown == [(turn["recording"], turn["mode"], turn["llm"]) for turn in run[0]]
+    assert shown == [(turn.recording, turn.mode, turn.llm) for turn in run[0]]
 
 
 def test_text_of_the_user_and_the_llm_is_escaped() -> None:
     attack = "<script>alert(1)</script><img src=x onerror=alert(1)>\"'"
     turns, rows = make_run(RECORDINGS[:2])
     hostile = {key: attack for key in ("transcript", "reference", "reply", "recording", "error", "stt")}
-    turns = [{**turn, **hostile} for turn in turns]
-    turns[0] = {**turns[0], "llm": attack, "mode": attack}
-    turns[0]["spans"] = [{**span, "label": attack, "stage": attack} for span in turns[0]["spans"]]
-    rows[0] = {**rows[0], "llm": attack, "mode": attack, "shares_ms": {attack: 5.0}}
-    session = {**SESSION, "config": {attack: attack}, "started_at": attack, "quickturn": attack}
+    turns = [turn.model_copy(update=hostile) for turn in turns]
+    # Not even a stage that the reader would have refused.
+    spans = [span.model_copy(update={"label": attack, "stage": attack}) for span in turns[0].spans]
+    turns[0] = turns[0].model_copy(update={"llm": attack, "mode": attack, "spans": spans})
+    rows[0] = rows[0].model_copy(update={"llm": attack, "mode": attack, "shares_ms": {attack: 5.0}})
+    session = SESSION.model_copy(update={"config": {attack: attack}, "started_at": attack, "quickturn": attack})
     hostile_page = Page(render(session, turns, rows, title=attack, audio=[(attack, "a.wav")]))
     assert not hostile_page.all("img")
     assert len(hostile_page.all("script")) == 1
@@ -292,14 +303,14 @@ def test_text_of_the_user_and_the_llm_is_escaped() -> None:
 
 
 def test_each_turn_shows_that_its_critical_path_sums_to_its_latency(run: Run, html: str) -> None:
-    latency = findings.completed(run[0])[0]["turn_latency_ms"]
+    latency = findings.completed(run[0])[0].turn_latency_ms
     assert f"= turn latency {latency:.1f} ms" in html
     assert "does not tile" not in html
 
 
 def test_a_turn_that_does_not_tile_says_by_how_much() -> None:
     turns, rows = make_run(RECORDINGS[:2])
-    broken = {**turns[0], "turn_latency_ms": turns[0]["turn_latency_ms"] + 7.5}
+    broken = changed(turns[0], turn_latency_ms=(turns[0].turn_latency_ms or 0.0) + 7.5)
     assert "off by 7.5 ms" in render(SESSION, [broken], rows, title="Demo")
 
 
@@ -326,8 +337,9 @@ def test_simulated_is_said_wherever_a_simulated_llm_is_named(html: str, page: Pa
 
 
 def test_the_headline_names_the_two_ends_of_the_grid_and_what_is_left_to_wait_for() -> None:
-    slow = {"llm": "sim/slow", "mode": "sequential", "p50_ms": 5120.4, "shares_ms": {"endpoint": 220, "llm_ttft": 4000}}
-    fast = {"llm": "groq/fast", "mode": "speculative", "p50_ms": 287.2, "shares_ms": {"endpoint": 230, "llm_ttft": 12}}
+    shares = [{"endpoint": 220, "llm_ttft": 4000}, {"endpoint": 230, "llm_ttft": 12}]
+    slow = row(llm="sim/slow", mode="sequential", p50_ms=5120.4, shares_ms=shares[0])
+    fast = row(llm="groq/fast", mode="speculative", p50_ms=287.2, shares_ms=shares[1])
     assert headline([slow, fast]) == (
         "The median turn falls from 5,120 ms (sequential, simulated sim/slow) to 287 ms (speculative, groq/fast); "
         "the longest wait left is endpointing, 230 of the mean turn's 242 ms."
@@ -356,7 +368,7 @@ def test_the_levers_take_the_grid_apart_at_its_corners() -> None:
         ("fast", "sequential"): 400,
         ("fast", "streaming"): 300,
     }
-    rows = [{"llm": llm, "mode": mode, "p50_ms": p50} for (llm, mode), p50 in medians.items()]
+    rows = [row(llm=llm, mode=mode, p50_ms=p50) for (llm, mode), p50 in medians.items()]
     assert [(lever.name, lever.p50_ms) for lever in findings.levers(rows)] == [
         ("Slowest", 900),
         ("Mode alone", 700),
@@ -400,8 +412,7 @@ def test_solid_stretches_of_the_spans_cover_what_the_critical_path_gives_their_s
             "discarded": True,
         },
     ]
-    path = [{"stage": "stt", "ms": 40.0, "start_ms": 0.0, "end_ms": 40.0}]
-    lanes = waterfall({"spans": spans, "critical_path": path, "turn_latency_ms": 100.0}).lanes
+    lanes = waterfall(record(spans=spans, critical_path=critical_path(("stt", 40.0)), turn_latency_ms=100.0)).lanes
     assert [(lane.kind, [bar.kind for bar in lane.bars]) for lane in lanes] == [
         ("critical", ["hidden", "critical"]),
         ("discarded", ["discarded"]),
@@ -425,16 +436,12 @@ def test_hidden_decodes_that_follow_one_another_share_a_lane() -> None:
         for n in range(1, 6)
     ]
     overlapping = {"id": 9, "stage": "stt", "label": "partial 9", "start_ms": -110.0, "end_ms": -95.0, "critical_ms": 0}
-    lanes = waterfall({"spans": [*spans, overlapping], "turn_latency_ms": None}).lanes
+    lanes = waterfall(record(spans=[*spans, overlapping])).lanes
     assert [(lane.label, lane.count, lane.busy_ms) for lane in lanes] == [("partial", 5, 135.0), ("partial 1", 1, 30.0)]
 
 
 def test_a_cumulative_curve_steps_up_once_per_turn_and_ends_at_the_top() -> None:
-    turns = [
-        {"llm": "a", "mode": "streaming", "outcome": "completed", "turn_latency_ms": latency}
-        for latency in (200, 100, 1000)
-    ]
-    drawn = distribution(turns)
+    drawn = distribution([record(llm="a", turn_latency_ms=latency) for latency in (200, 100, 1000)])
     assert drawn is not None
     curve = drawn.panels[0].curves[0]
     assert [label for _, label in drawn.ticks] == ["100", "200", "500", "1,000"]
@@ -450,9 +457,9 @@ def test_the_grid_and_the_stacks_keep_the_rows_own_order_of_llms(
     assert drawn.llms == tuple(name for name, _, _ in LLMS)
     assert drawn.modes == MODES
     assert drawn.n == 5
-    assert [stack.row["llm"] for stack in stacks(rows)[0].stacks] == list(drawn.llms)
+    assert [stack.row.llm for stack in stacks(rows)[0].stacks] == list(drawn.llms)
     assert all(
-        stack.sum_ms == pytest.approx(sum(stack.row["shares_ms"].values())) for g in stacks(rows) for stack in g.stacks
+        stack.sum_ms == pytest.approx(sum(stack.row.shares_ms.values())) for g in stacks(rows) for stack in g.stacks
     )
 
 
@@ -484,7 +491,7 @@ def test_a_run_without_any_completed_turn_is_still_a_page(run: Run, tmp_path: Pa
 def test_a_turn_of_the_bare_contract_is_drawn() -> None:
     bare = {"recording": "a", "mode": "streaming", "llm": "x/y", "outcome": "completed", "turn_latency_ms": 300.0}
     bare |= {"transcript": "hi", "reply": "hello"}
-    assert "x/y" in render({}, [bare], [], title="Bare")
+    assert "x/y" in render(SessionRecord(), [TurnRecord.model_validate(bare)], [], title="Bare")
 
 
 def test_audio_is_linked_relative_to_the_page(tmp_path: Path) -> None:

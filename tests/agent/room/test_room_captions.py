@@ -67,7 +67,7 @@ def test_words_that_a_pause_keeps_back_are_not_shown_as_heard() -> None:
 
     conversation = run(main())
     cut = conversation.turns[0]
-    assert cut["outcome"] == "interrupted"
-    assert cut["heard"].startswith("It is")
-    assert room.shown("agent")[0] == cut["heard"]
+    assert cut.outcome == "interrupted"
+    assert cut.heard.startswith("It is")
+    assert room.shown("agent")[0] == cut.heard
     assert room.states[:4] == ["listening", "thinking", "speaking", "listening"]

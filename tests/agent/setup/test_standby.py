@@ -2,13 +2,11 @@
 
 import asyncio
 from contextlib import AsyncExitStack
-from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 
 from agent.commands.shared import read_config
-from agent.measure.results import summarise
 from agent.report.terminal import standby_line, summary_lines
 from agent.setup.config import load_config
 from agent.trace.files import session_line
@@ -16,6 +14,9 @@ from pipelines.errors import ConfigError, InputError
 from pipelines.llm.breaker import BreakerState
 from pipelines.llm.failover import Failover, FailoverState
 from pipelines.llm.health import Hedge
+from pipelines.stopwatch.record import TurnRecord
+from pipelines.stopwatch.summary import summarise
+from tests.records import record
 
 
 def test_without_a_standby_there_is_none() -> None:
@@ -44,7 +45,7 @@ def test_a_hedge_without_a_standby_is_refused() -> None:
     ],
 )
 def test_how_things_stand_with_a_standby_is_one_line(state: FailoverState, says: str) -> None:
-    assert standby_line("a/b", asdict(state)) == says
+    assert standby_line("a/b", state) == says
 
 
 @pytest.mark.parametrize(
@@ -75,32 +76,29 @@ def test_each_model_of_a_rig_has_the_standby_behind_it_and_its_price_is_known() 
             rig = await stack.enter_async_context(open_rig(config, ["sim/10:1000"]))
             assert isinstance(rig.models["sim/10:1000"].chat, Failover)
             assert rig.prices["sim/cerebras-llama3.1-8b"].usd_per_m_input is not None
-            assert session_line(rig)["engines"]["llm"] == ["sim/10:1000", "sim/cerebras-llama3.1-8b"]
+            assert session_line(rig).engines["llm"] == ("sim/10:1000", "sim/cerebras-llama3.1-8b")
 
     asyncio.run(look())
 
 
-def _turn(usage: dict[str, object], failover: list[dict[str, object]]) -> dict[str, object]:
-    return {
-        "outcome": "failed",
-        "turn_latency_ms": None,
-        "mode": "streaming",
-        "speculation": {"wasted_cost_usd": 0.0},
-        "usage": {"cost_usd": 0.000_9, **usage},
-        "failover": failover,
-    }
+def _turn(usage: dict[str, object], *actions: str) -> TurnRecord:
+    return record(
+        outcome="failed",
+        speculation={"wasted_cost_usd": 0.0},
+        usage={"cost_usd": 0.000_9, **usage},
+        failover=[{"at_ms": 0.0, "action": action, "llm": "a/b", "reason": "late"} for action in actions],
+    )
 
 
 def test_the_summary_counts_decisions_and_prints_what_they_cost() -> None:
-    hedged = [{"action": "hedged"}, {"action": "won"}]
-    turn = _turn({"abandoned_requests": 1, "abandoned_cost_usd": 0.000_1}, hedged)
+    turn = _turn({"abandoned_requests": 1, "abandoned_cost_usd": 0.000_1}, "hedged", "won")
     (line,) = [line for line in summary_lines(summarise([turn, turn], []), 1) if line.startswith("failover")]
     expected = "failover: 2 hedged, 2 won; 2 requests paid twice, extra cost $0.000200 of $0.002000 (10.0%)"
     assert line == expected
 
 
 def test_an_extra_cost_at_an_unknown_price_is_unknown() -> None:
-    turn = _turn({"abandoned_requests": 1, "abandoned_cost_usd": None}, [{"action": "hedged"}])
+    turn = _turn({"abandoned_requests": 1, "abandoned_cost_usd": None}, "hedged")
     summary = summarise([turn], [])
-    assert summary["failover"]["abandoned_cost_usd"] is None
+    assert summary.failover.abandoned_cost_usd is None
     assert any(line.endswith("extra cost unknown") for line in summary_lines(summary, 1))

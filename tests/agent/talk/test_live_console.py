@@ -1,7 +1,7 @@
 """The picture of a live conversation, drawn from scripted states."""
 
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import cast
 
 import pytest
 from rich.console import Console
@@ -13,6 +13,7 @@ from agent.talk.microphone import Counts, Microphone
 from pipelines.events import Transcript
 from pipelines.listening import Utterance
 from pipelines.session import AgentPaused, AgentResumed, TurnFinished
+from pipelines.stopwatch.record import TurnRecord
 from pipelines.stopwatch.whatif import Speed
 from pipelines.turn import Mode, Outcome, Turn
 from tests.agent.whatif.test_whatif import turn as recorded_turn
@@ -22,7 +23,7 @@ from tests.agent.whatif.test_whatif import turn as recorded_turn
 class Talk:
     """What the picture reads of a conversation."""
 
-    turns: list[dict[str, Any]] = field(default_factory=list)
+    turns: list[TurnRecord] = field(default_factory=list)
     current: Turn | None = None
     llm: str = "sim/100:90"
     mode: Mode = Mode.SPECULATIVE
@@ -45,7 +46,7 @@ def drawn(talk: Talk, mic: Mic | None = None, width: int = 80) -> str:
     return captured.get()
 
 
-def answered() -> dict[str, Any]:
+def answered() -> TurnRecord:
     return recorded_turn("sim/100:90", Mode.SPECULATIVE, Speed(100, 90))
 
 
@@ -71,7 +72,7 @@ def test_the_words_come_as_they_are_understood() -> None:
 def test_the_last_turn_is_a_waterfall_with_its_latency_and_the_running_figures() -> None:
     turn = answered()
     picture = drawn(Talk(turns=[turn, turn]))
-    assert f"{turn['turn_latency_ms']:.0f} ms" in picture
+    assert f"{turn.turn_latency_ms:.0f} ms" in picture
     assert "endpoint" in picture
     assert "p95" in picture
 
@@ -91,9 +92,9 @@ def test_without_a_terminal_a_turn_is_three_lines() -> None:
     turn = answered()
     finished = TurnFinished(hearing("", ""), Outcome.COMPLETED, None, "", None)
     you, agent, latency = plain_lines(finished, turn)
-    assert you.endswith(turn["transcript"])
-    assert agent.endswith(turn["heard"])
-    assert f"{turn['turn_latency_ms']:.0f} ms (completed)" in latency
+    assert you.endswith(turn.transcript)
+    assert agent.endswith(turn.heard)
+    assert f"{turn.turn_latency_ms:.0f} ms (completed)" in latency
 
 
 def test_a_pause_for_the_user_and_its_end_are_told() -> None:

@@ -18,7 +18,8 @@ from pipelines.stopwatch.whatif import Speed
 from pipelines.turn import Mode
 from tests.agent.scripted_rig import LLM, scripted_rig
 from tests.agent.talk.test_live_console import Mic
-from tests.agent.whatif.test_whatif import SESSION, turn
+from tests.agent.whatif.test_whatif import turn
+from tests.records import SESSION
 from tests.scripted import now
 
 
@@ -33,7 +34,7 @@ class Desk:
         microphone, llms = cast(Microphone, self.mic), [LLM, "nobody/fast"]
         self.view = LiveConsole(self.conversation, microphone, llms)
         self.tape = Tape(folder / "tape")
-        self.keys = Keys(self.conversation, microphone, llms, self.view, self.tape, dict(SESSION))
+        self.keys = Keys(self.conversation, microphone, llms, self.view, self.tape, SESSION)
 
     async def press(self, keys: str) -> None:
         pressed: asyncio.Queue[str] = asyncio.Queue()

@@ -7,12 +7,11 @@ from typing import Any
 
 import pytest
 
-from agent.trace.files import TraceFile, session_line
+from agent.trace.files import TraceFile, machine, session_line
 from pipelines.errors import InputError
 from tests.agent.scripted_rig import LLM, scripted_rig
+from tests.records import SESSION, plain, record
 from tests.scripted import ENDPOINTING
-
-SESSION = {"type": "session", "version": 1}
 
 
 def lines(path: Path) -> list[dict[str, Any]]:
@@ -22,20 +21,21 @@ def lines(path: Path) -> list[dict[str, Any]]:
 def test_a_trace_is_a_session_line_and_then_a_line_a_turn(tmp_path: Path) -> None:
     path = tmp_path / "trace.jsonl"
     with TraceFile(path, SESSION) as trace:
-        trace.turn(0, {"transcript": "Où?"})
-        trace.turn(1, {"transcript": "Là.\nHere."})
+        trace.turn(0, record(transcript="Où?"))
+        trace.turn(1, record(transcript="Là.\nHere."))
     assert lines(path) == [
-        SESSION,
-        {"type": "turn", "index": 0, "transcript": "Où?"},
-        {"type": "turn", "index": 1, "transcript": "Là.\nHere."},
+        plain(SESSION),
+        {"type": "turn", **plain(record(transcript="Où?", index=0))},
+        {"type": "turn", **plain(record(transcript="Là.\nHere.", index=1))},
     ]
+    assert "Où?" in path.read_text(encoding="utf-8")
 
 
 def test_each_line_is_on_the_disk_as_soon_as_it_is_written(tmp_path: Path) -> None:
     path = tmp_path / "trace.jsonl"
     with TraceFile(path, SESSION) as trace:
         assert len(lines(path)) == 1
-        trace.turn(0, {})
+        trace.turn(0, record())
         assert len(lines(path)) == 2
 
 
@@ -45,8 +45,9 @@ def test_a_trace_is_readable_after_a_crash(tmp_path: Path) -> None:
 import os
 from pathlib import Path
 from agent.trace.files import TraceFile
-trace = TraceFile(Path({str(path)!r}), {{"type": "session"}})
-trace.turn(0, {{}})
+from tests.records import SESSION, record
+trace = TraceFile(Path({str(path)!r}), SESSION)
+trace.turn(0, record())
 os._exit(9)
 """
     crashed = subprocess.run([sys.executable, "-c", crash], cwd=Path(__file__).parents[3], check=False)
@@ -58,7 +59,7 @@ def test_missing_folders_are_made(tmp_path: Path) -> None:
     path = tmp_path / "new" / "folder" / "trace.jsonl"
     with TraceFile(path, SESSION):
         pass
-    assert lines(path) == [SESSION]
+    assert lines(path) == [plain(SESSION)]
 
 
 def test_a_folder_is_no_trace(tmp_path: Path) -> None:
@@ -86,15 +87,15 @@ def test_a_disk_that_fills_up_is_told_and_closing_does_not_hide_it(tmp_path: Pat
             full = os.open("/dev/full", os.O_WRONLY)
             os.dup2(full, trace._file.fileno())
             os.close(full)
-            trace.turn(0, {})
+            trace.turn(0, record())
 
     with pytest.raises(InputError, match="No space left on device"):
         fill_up()
-    assert lines(tmp_path / "t.jsonl") == [SESSION]
+    assert lines(tmp_path / "t.jsonl") == [plain(SESSION)]
 
 
 def test_the_session_line_tells_version_config_machine_and_engines() -> None:
-    line = json.loads(json.dumps(session_line(scripted_rig())))
+    line = json.loads(json.dumps(plain(session_line(scripted_rig()))))
     assert set(line) >= {"type", "version", "quickturn", "config", "machine", "engines", "simulated"}
     assert line["type"] == "session"
     assert line["engines"] == {
@@ -111,5 +112,13 @@ def test_the_session_line_tells_version_config_machine_and_engines() -> None:
 def test_the_session_line_holds_no_key(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("OPENAI_API_KEY", "CEREBRAS_API_KEY"):
         monkeypatch.setenv(name, "sk-secret")
-    assert "sk-secret" not in json.dumps(session_line(scripted_rig()))
+    assert "sk-secret" not in json.dumps(plain(session_line(scripted_rig())))
     assert os.environ["OPENAI_API_KEY"] == "sk-secret"
+
+
+def test_the_machine_is_described() -> None:
+    described = machine()
+    cores = described["cores"]
+    assert isinstance(cores, int)
+    assert cores >= 1
+    assert all(described.values())

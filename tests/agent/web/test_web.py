@@ -19,7 +19,6 @@ import pytest
 import soundfile
 from aiohttp import web
 
-from agent.live.conversation import Document
 from agent.measure.output_folder import read_wav
 from agent.measure.recordings import load
 from agent.setup.rig import Rig
@@ -31,6 +30,7 @@ from agent.web.serve import slider_speeds
 from agent.web.server import Server, listening
 from pipelines.errors import InputError
 from pipelines.events import Pcm
+from pipelines.stopwatch.record import TurnRecord
 from tests.agent.scripted_rig import LLM, scripted_rig
 from tests.agent.web.web_page import Page, opened, serving
 from tests.scripted import REPLY, ScriptedLLM, ScriptedSTT, ScriptedTTS, now, silence, voice
@@ -114,8 +114,8 @@ def test_times_follow_what_the_page_has_really_played(start_delay_s: float) -> N
             async def compare(page: Page) -> None:
                 (session,) = server.sessions.values()
                 (document,) = session.conversation.turns
-                ended_s = session.conversation.media.process_time_s(document["speech_samples"][1])
-                audible_s = ended_s + document["turn_latency_ms"] / 1_000
+                ended_s = session.conversation.media.process_time_s(document.speech_samples[1])
+                audible_s = ended_s + document.turn_latency_ms / 1_000
                 assert audible_s == pytest.approx(page.started_s[0] + 0.01, abs=0.015)  # 10 ms of silence are kept
 
             await ask(address, compare, start_delay_s=start_delay_s)
@@ -227,8 +227,8 @@ def test_turns_of_all_sessions_reach_the_sinks_numbered_as_they_finish() -> None
         def __init__(self) -> None:
             self.numbers: list[int] = []
 
-        def turn(self, index: int, document: Document) -> None:
-            assert document["outcome"] == "completed"
+        def turn(self, index: int, turn: TurnRecord) -> None:
+            assert turn.outcome == "completed"
             self.numbers.append(index)
 
     async def main() -> list[int]:

@@ -3,7 +3,6 @@
 import json
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -12,20 +11,21 @@ from agent.resources import shipped
 from agent.whatif.points import Point, predict_point, read_base
 from agent.whatif.verify import Verified, error_percentiles
 from pipelines.llm.catalogue_file import load_catalogue
+from pipelines.stopwatch.record import TurnRecord
 from pipelines.stopwatch.whatif import Speed
 from pipelines.turn import Mode
 from tests.pipelines.stopwatch.test_whatif import recorded
+from tests.records import SESSION, plain, written
 
-SESSION = {"type": "session", "version": 1, "config": {"endpointing": {"wordless_ms": 600}}}
 CATALOGUE = load_catalogue(shipped("configs") / "providers.toml")
 
 
-def turn(llm: str, mode: Mode, speed: Speed, name: str = "scripted") -> dict[str, Any]:
-    return {"type": "turn", "llm": llm, "simulated": True, **recorded(mode, speed), "recording": name}
+def turn(llm: str, mode: Mode, speed: Speed, name: str = "scripted") -> TurnRecord:
+    return recorded(mode, speed, llm=llm, simulated=True, recording=name)
 
 
 @pytest.fixture(scope="module")
-def turns() -> list[dict[str, Any]]:
+def turns() -> list[TurnRecord]:
     return [
         turn("sim/200:90", Mode.SPECULATIVE, Speed(204, 90)),
         turn("sim/20:900", Mode.STREAMING, Speed(24, 900), "second"),
@@ -34,10 +34,8 @@ def turns() -> list[dict[str, Any]]:
 
 
 @pytest.fixture
-def trace(tmp_path: Path, turns: list[dict[str, Any]]) -> Path:
-    path = tmp_path / "trace.jsonl"
-    path.write_text("\n".join(map(json.dumps, [SESSION, *turns])) + "\n")
-    return path
+def trace(tmp_path: Path, turns: list[TurnRecord]) -> Path:
+    return written(tmp_path / "trace.jsonl", *turns)
 
 
 def quickturn(*arguments: object) -> int:
@@ -72,7 +70,7 @@ def test_a_faster_llm_is_never_predicted_to_be_slower(trace: Path) -> None:
     base = read_base(trace, CATALOGUE)
     for mode in Mode:
         rates = (20, 50, 100, 500, 2_000)
-        latencies = [predict_point(base, Point("x", mode, (Speed(100, r),))).latency_ms["p50"] for r in rates]
+        latencies = [predict_point(base, Point("x", mode, (Speed(100, r),))).latency_ms.p50 for r in rates]
         assert latencies == sorted(latencies, key=lambda ms: -float(ms or 0))
 
 
@@ -136,8 +134,8 @@ def test_bad_input_is_one_line(
     [
         ([], "its first line is no session line"),
         (["not JSON"], "its first line is no session line"),
-        ([json.dumps({**SESSION, "version": 7})], "is of version 7, this Quickturn reads version 1"),
-        ([json.dumps(SESSION)], "holds no completed turn of the streaming or speculative mode"),
+        ([json.dumps({**plain(SESSION), "version": 7})], "is of version 7, this Quickturn reads version 1"),
+        ([json.dumps(plain(SESSION))], "holds no completed turn of the streaming or speculative mode"),
     ],
 )
 def test_a_trace_that_cannot_be_used_is_refused(

@@ -10,9 +10,11 @@ from pipelines.errors import LLMError, LLMFault, StageError
 from pipelines.events import ChatEvent, ChatMessage, ReasoningDelta, TextDelta, ToolCall, ToolSpec, Usage
 from pipelines.llm.catalogue import Model
 from pipelines.llm.history import estimate_tokens
-from pipelines.stopwatch.trace import turn_document
+from pipelines.stopwatch.record import TurnHeader
+from pipelines.stopwatch.trace import turn_record
 from pipelines.tools import Tool
 from pipelines.turn import Mode
+from tests.records import plain
 from tests.scripted import (
     REPLY,
     ScriptedLLM,
@@ -26,6 +28,7 @@ from tests.scripted import (
     voice,
 )
 
+HEADER = TurnHeader(mode="speculative", llm="scripted/llm")
 MODEL = Model("scripted", usd_per_m_input=100_000.0, usd_per_m_output=1_000_000.0)
 PARTIAL = ((1_000, "What time is it?", True),)
 CLIP = question().pcm
@@ -44,7 +47,7 @@ FIELDS = {
 
 
 def documents(replayed: Replayed) -> list[dict[str, Any]]:
-    return [turn_document(turn.trace, {"scripted/llm": MODEL}) for turn in replayed.turns]
+    return [plain(turn_record(turn.trace, HEADER, {"scripted/llm": MODEL})) for turn in replayed.turns]
 
 
 def estimate(*texts: str) -> int:
@@ -297,9 +300,9 @@ def test_usage_that_the_provider_did_not_tell_is_estimated() -> None:
 
 def test_a_price_that_is_unknown_is_null() -> None:
     turn = converse(Stages()).turns[0]
-    usage = turn_document(turn.trace, {"scripted/llm": Model("unpriced")})["usage"]
-    assert isinstance(usage, dict)
-    assert usage["cost_usd"] is None
+    usage = turn_record(turn.trace, HEADER, {"scripted/llm": Model("unpriced")}).usage
+    assert usage is not None
+    assert usage.cost_usd is None
 
 
 def test_the_speed_is_that_of_the_stream_without_its_reasoning() -> None:

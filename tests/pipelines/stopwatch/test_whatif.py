@@ -7,9 +7,11 @@ import pytest
 
 from pipelines.errors import InputError
 from pipelines.llm.catalogue import Model
-from pipelines.stopwatch.trace import turn_document
+from pipelines.stopwatch.record import TurnHeader, TurnRecord
+from pipelines.stopwatch.trace import turn_record
 from pipelines.stopwatch.whatif import Change, Speed, knee_tokens_per_s, knee_ttft_ms, predict, read_turn
 from pipelines.turn import Mode
+from tests.records import changed
 from tests.scripted import ScriptedLLM, ScriptedSTT, Stages, converse
 
 SPEEDS = [Speed(300, 22.5), Speed(200, 90), Speed(160, 450), Speed(20, 1_800)]
@@ -17,15 +19,15 @@ PARTIALS = ((600, "What time", True), (1_500, "What time is it?", True))
 """The last is complete and stable, so that it is worth a guess while the user still speaks."""
 
 
-def recorded(mode: Mode, speed: Speed, partials: Any = PARTIALS) -> dict[str, Any]:
+def recorded(mode: Mode, speed: Speed, partials: Any = PARTIALS, **header: Any) -> TurnRecord:
     stages = Stages(
         mode=mode,
         stt=ScriptedSTT(partials=partials),
         llm=ScriptedLLM(ttft_ms=speed.ttft_ms, tokens_per_s=speed.tokens_per_s),
     )
     (turn,) = converse(stages).turns
-    document = turn_document(turn.trace, {"scripted/llm": Model("scripted")})
-    return {"recording": "scripted", "reference": "What time is it?", "mode": mode.value, **document}
+    told = {"recording": "scripted", "reference": "What time is it?", "mode": mode.value, "llm": "scripted/llm"}
+    return turn_record(turn.trace, TurnHeader(**told | header), {"scripted/llm": Model("scripted")})
 
 
 def turn_of(mode: Mode = Mode.SPECULATIVE, speed: Speed = SPEEDS[1], **how: Any) -> Any:
@@ -41,14 +43,14 @@ def test_a_turn_predicted_at_another_speed_and_mode_is_the_turn_that_is_then_run
     from_mode: Mode, mode: Mode, speed: Speed
 ) -> None:
     predicted = predict(turn_of(from_mode), Change(mode, speed)).latency_ms
-    assert predicted == pytest.approx(recorded(mode, speed)["turn_latency_ms"], abs=1.0)
+    assert predicted == pytest.approx(recorded(mode, speed).turn_latency_ms, abs=1.0)
 
 
 @pytest.mark.parametrize("speed", SPEEDS)
 def test_a_guess_that_was_discarded_is_discarded_again(speed: Speed) -> None:
     partials = ((600, "What was it?", True), (1_500, "What time is it?", True))
     predicted = predict(turn_of(partials=partials), Change(Mode.SPECULATIVE, speed)).latency_ms
-    assert predicted == pytest.approx(recorded(Mode.SPECULATIVE, speed, partials)["turn_latency_ms"], abs=1.0)
+    assert predicted == pytest.approx(recorded(Mode.SPECULATIVE, speed, partials).turn_latency_ms, abs=1.0)
 
 
 @pytest.mark.parametrize("speed", SPEEDS)
@@ -61,7 +63,7 @@ def test_the_predicted_segments_tile_the_predicted_latency(speed: Speed) -> None
 def test_the_sequential_mode_waits_for_its_own_silence_the_whole_answer_and_all_of_its_speech() -> None:
     change = Change(Mode.SEQUENTIAL, SPEEDS[1], wordless_ms=600)
     predicted = predict(turn_of(), change).latency_ms
-    measured = recorded(Mode.SEQUENTIAL, SPEEDS[1])["turn_latency_ms"]
+    measured = recorded(Mode.SEQUENTIAL, SPEEDS[1]).turn_latency_ms
     # The scripted silence is noticed frame by frame; and the whole text is synthesized in one piece, not in two.
     assert predicted == pytest.approx(measured, abs=70)
 
@@ -95,11 +97,10 @@ def test_a_ttft_that_is_hidden_behind_the_endpointing_gains_nothing_by_being_sho
 
 
 def test_a_turn_that_did_not_complete_is_no_base() -> None:
-    assert read_turn({**recorded(Mode.STREAMING, SPEEDS[1]), "outcome": "interrupted"}) is None
+    assert read_turn(changed(recorded(Mode.STREAMING, SPEEDS[1]), outcome="interrupted")) is None
 
 
 def test_a_trace_of_an_older_quickturn_says_so() -> None:
-    document = recorded(Mode.STREAMING, SPEEDS[1])
-    del document["transcripts"]
+    old = changed(recorded(Mode.STREAMING, SPEEDS[1]), transcripts=None)
     with pytest.raises(InputError, match="record it again"):
-        read_turn(document)
+        read_turn(old)

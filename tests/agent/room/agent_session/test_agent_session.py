@@ -14,12 +14,13 @@ from livekit.agents.voice.turn import TurnHandlingOptions
 from agent import plugins
 from agent.measure.recordings import load
 from agent.room.agent_session.held_session import BEST, SetUp, held_session
-from agent.room.agent_session.watch import Document, TurnWatch
+from agent.room.agent_session.watch import MODE, TurnWatch
 from agent.room.agent_session.watched_agent import WatchedAgent
 from agent.setup.config import load_config
 from agent.setup.rig import open_rig
 from pipelines.errors import InputError, StageError
 from pipelines.events import SAMPLE_RATE_HZ
+from pipelines.stopwatch.record import TurnHeader, TurnRecord
 from tests.agent.room.livekit_io import Loudspeaker, Microphone, ScriptedModel
 from tests.agent.scripted_rig import LLM, scripted_rig
 from tests.scripted import ENDPOINTING, ScriptedSTT, ScriptedTTS, loudness, now, voice
@@ -37,7 +38,7 @@ class Room:
     microphone: Microphone
     loudspeaker: Loudspeaker
     model: ScriptedModel
-    documents: list[Document] = field(default_factory=list)
+    documents: list[TurnRecord] = field(default_factory=list)
 
     async def turns(self, count: int) -> None:
         while len(self.documents) < count:  # noqa: ASYNC110 - time passes
@@ -62,7 +63,7 @@ async def conversation(
         session_close_transcript_timeout=0,
     )
     room = Room(session, Microphone(), Loudspeaker(), model)
-    watch = TurnWatch(now, {}, {"llm": "scripted"}, room.documents.append)
+    watch = TurnWatch(now, {}, TurnHeader(mode=MODE, llm="scripted"), room.documents.append)
     watch.watch(session, hearing)
     session.input.audio, session.output.audio = room.microphone, room.loudspeaker
     try:
@@ -75,8 +76,8 @@ async def conversation(
         await hearing.aclose()
 
 
-def tiles_ms(document: Document) -> float:
-    return float(sum(tile["ms"] for tile in document["critical_path"]))
+def tiles_ms(document: TurnRecord) -> float:
+    return float(sum(tile.ms for tile in document.critical_path))
 
 
 @pytest.mark.parametrize("preemptive", [True, False])
@@ -92,16 +93,16 @@ def test_a_turn_is_answered_and_its_tiles_sum_to_its_latency(preemptive: bool) -
             await room.turns(1)
             (document,) = room.documents
             by_ear_ms = (room.loudspeaker.answers[0] - began_s) * 1_000 - 800
-        assert document["outcome"] == "completed"
-        assert document["transcript"] == "What time is it?"
-        assert document["reply"].strip() == document["heard"].strip() == "It is ten past three."
-        assert tiles_ms(document) == pytest.approx(document["turn_latency_ms"], abs=1)
-        assert document["turn_latency_ms"] == pytest.approx(by_ear_ms + 10, abs=45)  # windows of 32 ms, 10 ms of lead
-        assert document["speculation"]["hit"] is preemptive
-        assert document["stages"]["llm_ttft_ms"] == pytest.approx(50, abs=40)
-        shares = {tile["stage"]: tile["ms"] for tile in document["critical_path"]}
+        assert document.outcome == "completed"
+        assert document.transcript == "What time is it?"
+        assert document.reply.strip() == document.heard.strip() == "It is ten past three."
+        assert tiles_ms(document) == pytest.approx(document.turn_latency_ms, abs=1)
+        assert document.turn_latency_ms == pytest.approx(by_ear_ms + 10, abs=45)  # windows of 32 ms, 10 ms of lead
+        assert document.speculation.hit is preemptive
+        assert document.stages.llm_ttft_ms == pytest.approx(50, abs=40)
+        shares = {tile.stage.value: tile.ms for tile in document.critical_path}
         assert shares["endpoint"] >= (0 if preemptive else 190)
-        assert document["usage"]["completion_tokens"] == 5
+        assert document.usage.completion_tokens == 5
 
     run(main(), everywhere=True)
 
@@ -118,14 +119,14 @@ def test_an_answer_is_interrupted_by_the_user_who_is_answered_next() -> None:
             room.microphone.say(voice(600))
             await room.turns(2)
         first, second = room.documents
-        assert (first["outcome"], second["outcome"]) == ("interrupted", "completed")
-        assert first["cut_ms"] > first["turn_latency_ms"]
-        assert second["barge_in_ms"] == pytest.approx(300, abs=60)
+        assert (first.outcome, second.outcome) == ("interrupted", "completed")
+        assert first.cut_ms > first.turn_latency_ms
+        assert second.barge_in_ms == pytest.approx(300, abs=60)
         assert room.loudspeaker.cut == 1
         # The reply begun ahead does not know yet how much of the first one was heard, so it is asked for again.
         assert model.asked == ["What time is it?", "Stop.", "Stop."]
-        assert second["speculation"]["discards"] == 1
-        assert second["transcript"] == "Stop."
+        assert second.speculation.discards == 1
+        assert second.transcript == "Stop."
 
     run(main(), everywhere=True)
 
@@ -137,7 +138,7 @@ def test_what_the_agent_says_unasked_is_no_turn_and_the_question_after_it_is_ans
             await room.session.say("Hello.")
             room.microphone.say(QUESTION)
             await room.turns(1)
-        assert [document["reply"].strip() for document in room.documents] == ["Good."]
+        assert [document.reply.strip() for document in room.documents] == ["Good."]
 
     run(main(), everywhere=True)
 
@@ -151,8 +152,8 @@ def test_a_turn_that_the_end_of_the_session_cuts_off_is_told_too() -> None:
                 await asyncio.sleep(0.01)
             await asyncio.sleep(0.2)
         (document,) = room.documents
-        assert document["outcome"] == "interrupted"
-        assert document["turn_latency_ms"] > 0
+        assert document.outcome == "interrupted"
+        assert document.turn_latency_ms > 0
 
     run(main(), everywhere=True)
 
@@ -167,7 +168,7 @@ def test_a_fault_of_the_recogniser_costs_its_turn_and_the_session_goes_on() -> N
             room.microphone.say(QUESTION)
             await room.turns(1)
         assert model.asked == ["Yes."]
-        assert room.documents[0]["outcome"] == "completed"
+        assert room.documents[0].outcome == "completed"
 
     run(main(), everywhere=True)
 
@@ -181,10 +182,10 @@ def test_a_fault_of_the_model_is_a_failed_turn_and_the_next_one_is_answered() ->
             room.microphone.say(QUESTION)
             await room.turns(2)
         failed, answered = room.documents
-        assert failed["outcome"] == "failed"
-        assert "overloaded" in failed["error"]
-        assert failed["turn_latency_ms"] is None
-        assert answered["outcome"] == "completed"
+        assert failed.outcome == "failed"
+        assert "overloaded" in failed.error
+        assert failed.turn_latency_ms is None
+        assert answered.outcome == "completed"
 
     run(main(), everywhere=True)
 
@@ -204,14 +205,14 @@ def test_without_livekits_openai_plugin_one_line_says_what_to_install(monkeypatc
 
 @dataclass
 class Sink:
-    documents: list[Document] = field(default_factory=list)
+    documents: list[TurnRecord] = field(default_factory=list)
 
-    def turn(self, index: int, document: Document) -> None:
+    def turn(self, index: int, turn: TurnRecord) -> None:
         assert index == len(self.documents)
-        self.documents.append(document)
+        self.documents.append(turn)
 
 
-async def ask(set_up: SetUp, *names: str) -> list[tuple[Document, float]]:
+async def ask(set_up: SetUp, *names: str) -> list[tuple[TurnRecord, float]]:
     """Each recording's document, and its turn latency in ms from the labelled end of speech to the first sample."""
     speech = {"tools": False}
     sink, told, llm = Sink(), [], "sim/100:1000"
@@ -236,11 +237,11 @@ async def ask(set_up: SetUp, *names: str) -> list[tuple[Document, float]]:
 def test_the_real_models_answer_recordings_in_an_agent_session() -> None:
     pytest.importorskip("livekit.plugins.openai", reason="pip install livekit-plugins-openai")
     told = asyncio.run(ask(BEST, "coffee_shop"))
-    assert [document["transcript"] for document, _ in told] == ["Where is the nearest coffee shop?"]
+    assert [document.transcript for document, _ in told] == ["Where is the nearest coffee shop?"]
     for document, true_ms in told:
-        assert document["outcome"] == "completed"
-        assert document["simulated"]
-        assert document["mode"] == "agent-session"
-        assert tiles_ms(document) == pytest.approx(document["turn_latency_ms"], abs=1)
-        assert abs(document["turn_latency_ms"] - true_ms) < 150
-        assert document["livekit"]["e2e_latency_ms"] > 0
+        assert document.outcome == "completed"
+        assert document.simulated
+        assert document.mode == "agent-session"
+        assert tiles_ms(document) == pytest.approx(document.turn_latency_ms, abs=1)
+        assert abs(document.turn_latency_ms - true_ms) < 150
+        assert document.livekit.e2e_latency_ms > 0

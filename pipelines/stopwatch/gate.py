@@ -6,16 +6,16 @@ nothing. Pure; it reads no file.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from agent.measure.results import numbered, share_ms
 from pipelines.errors import InputError
+from pipelines.stopwatch.record import TurnRecord
+from pipelines.stopwatch.summary import numbered
 from pipelines.stopwatch.timeline import Stage
 
 _RESAMPLES = 2_000
@@ -24,8 +24,6 @@ _WRITTEN = re.compile(
     r"(?:(?P<stage>[a-z_]+)\.)?(?P<statistic>p50|p95|p99|mean)\s*>\s*(?P<sign>\+?)(?P<number>\d+(?:\.\d+)?)\s*(?P<unit>%|ms)"
 )
 _RIGHT = "expected 'p95>+10%', 'p50>+30ms', 'p95>600ms' or, of a stage's part of the wait, 'llm_ttft.p50>+20ms'"
-
-Turn = Mapping[str, Any]
 
 
 class Verdict(StrEnum):
@@ -88,7 +86,7 @@ class Judged:
         more = "; --repeat with more would tell" if self.verdict is Verdict.UNDECIDED else ""
         return f"{self.verdict.value}: {self.limit.text} for {self.llm}, {self.mode}: {found}{more}"
 
-    def document(self) -> dict[str, Any]:
+    def document(self) -> dict[str, object]:
         """For `--json`."""
         return {
             "limit": self.limit.text,
@@ -112,9 +110,12 @@ def parse_limit(text: str) -> Limit:
     return Limit(text, match["statistic"], stage, float(match["number"]), bool(match["sign"]), match["unit"] == "%")
 
 
-def judge(limit: Limit, turns: Sequence[Turn], baseline: Sequence[Turn], llm: str, mode: str) -> Judged:
+def judge(limit: Limit, turns: Sequence[TurnRecord], baseline: Sequence[TurnRecord], llm: str, mode: str) -> Judged:
     """Hold the turns of one LLM and mode against those of the baseline. Raises InputError where no turn has a pair."""
-    ours, theirs = ({key: _value(turn, limit) for key, turn in numbered(side)} for side in (turns, baseline))
+    ours, theirs = (
+        {key: value for key, turn in numbered(side) if (value := _value(turn, limit)) is not None}
+        for side in (turns, baseline)
+    )
     keys = [key for key in ours if key in theirs]
     if not keys:
         raise InputError(f"the baseline holds no completed turn that {llm}, {mode} could be compared with")
@@ -127,8 +128,8 @@ def judge(limit: Limit, turns: Sequence[Turn], baseline: Sequence[Turn], llm: st
     return Judged(limit, llm, mode, len(pairs), value, (float(low), float(high)))
 
 
-def _value(turn: Turn, limit: Limit) -> float:
-    return float(turn["turn_latency_ms"]) if limit.stage is None else share_ms(turn, limit.stage)
+def _value(turn: TurnRecord, limit: Limit) -> float | None:
+    return turn.turn_latency_ms if limit.stage is None else turn.share_ms(limit.stage)
 
 
 def _difference(drawn: NDArray[np.float64], limit: Limit) -> NDArray[np.float64]:

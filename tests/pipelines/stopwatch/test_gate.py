@@ -3,20 +3,21 @@ from typing import Any
 import numpy as np
 import pytest
 
-from agent.measure.gate import Verdict, judge, parse_limit
 from pipelines.errors import InputError
+from pipelines.stopwatch.gate import Verdict, judge, parse_limit
+from pipelines.stopwatch.record import TurnRecord
+from tests.records import critical_path, record
 
 
-def turns(latencies: list[float], ttft_ms: float = 100.0) -> list[dict[str, Any]]:
+def turns(latencies: list[float], ttft_ms: float = 100.0) -> list[TurnRecord]:
     return [
-        {
-            "recording": f"r{number}",
-            "reference": "what time is it",
-            "transcript": "what time is it",
-            "outcome": "completed",
-            "turn_latency_ms": ms,
-            "critical_path": [{"stage": "llm_ttft", "ms": ttft_ms}],
-        }
+        record(
+            recording=f"r{number}",
+            reference="what time is it",
+            transcript="what time is it",
+            turn_latency_ms=ms,
+            critical_path=critical_path(("llm_ttft", ttft_ms)),
+        )
         for number, ms in enumerate(latencies)
     ]
 

@@ -5,10 +5,25 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from pipelines.stopwatch.record import Record
+
 _RESAMPLES = 2_000
 
 Statistic = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 """Reduces the last axis, as `lambda drawn: np.median(drawn, axis=-1)` does."""
+
+
+class Percentiles(Record):
+    """Of some values, with linear interpolation; None where there is nothing to count."""
+
+    p50: float | None
+    """The median."""
+    p95: float | None
+    """What 95 % do not exceed."""
+    p99: float | None
+    """What 99 % do not exceed."""
+    n: int
+    """How many values."""
 
 
 def median(drawn: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -16,13 +31,13 @@ def median(drawn: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(np.median(drawn, axis=-1))
 
 
-def percentiles(values: Sequence[float | None]) -> dict[str, float | int | None]:
-    """`p50`, `p95`, `p99` with linear interpolation, and `n`; None where there is nothing to count."""
+def percentiles(values: Sequence[float | None]) -> Percentiles:
+    """Those of the values that are not None, rounded to two digits."""
     known = [v for v in values if v is not None]
     if not known:
-        return {"p50": None, "p95": None, "p99": None, "n": 0}
+        return Percentiles(p50=None, p95=None, p99=None, n=0)
     p50, p95, p99 = (round(float(p), 2) for p in np.percentile(known, [50, 95, 99]))
-    return {"p50": p50, "p95": p95, "p99": p99, "n": len(known)}
+    return Percentiles(p50=p50, p95=p95, p99=p99, n=len(known))
 
 
 def interval_of_median(values: Sequence[float], level: float = 0.95) -> tuple[float, float] | None:
