@@ -6,7 +6,7 @@ along); no model judges which of them is better.
 """
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +23,7 @@ from pipelines.events import ChatMessage, Clock
 from pipelines.llm.catalogue import Endpoint
 from pipelines.llm.chat import ChatCompletions, ChatSettings
 from pipelines.stopwatch.percentiles import interval_of_median, percentiles
+from pipelines.stopwatch.record import Record
 from pipelines.stt.wer import normalise
 
 _ROLES = ("system", "user", "assistant")
@@ -159,30 +160,65 @@ async def _ask(model: Connected, prompt: Prompt, clock: Clock) -> Attempt:
     return attempt
 
 
-def summary(pairs: Sequence[Pair]) -> dict[str, Any]:
+class Difference(Record):
+    """One time of both models, over the prompts that both answered; in ms."""
+
+    incumbent_p50: float
+    """The incumbent's median."""
+    candidate_p50: float
+    """The candidate's median."""
+    delta: float
+    """The median difference, candidate - incumbent, prompt by prompt."""
+    ci95: tuple[float, float] | None
+    """Its 95 % bootstrap interval; None for a single prompt."""
+
+
+class Summary(Record):
+    """How the two compare."""
+
+    prompts: int
+    """How many were asked."""
+    failed: dict[str, int]
+    """How many requests failed, of the `incumbent` and of the `candidate`."""
+    ttft_ms: Difference | None
+    """Request sent to the first token."""
+    first_sentence_ms: Difference | None
+    """Request sent to the first sentence."""
+    total_ms: Difference | None
+    """Request sent to the end of the answer."""
+    same: dict[str, int]
+    """How many answers are alike: `exact`, `normalised`, `different`."""
+    similarity: float | None
+    """The median share of words in common."""
+
+
+def summary(pairs: Sequence[Pair]) -> Summary:
     """Differences (candidate - incumbent) with their bootstrap intervals, and how alike the answers are."""
     whole = [pair for pair in pairs if pair.same is not None]
-    return {
-        "prompts": len(pairs),
-        "failed": {
+    return Summary(
+        prompts=len(pairs),
+        failed={
             "incumbent": sum(pair.incumbent.error is not None for pair in pairs),
             "candidate": sum(pair.candidate.error is not None for pair in pairs),
         },
-        **{name: _difference(whole, name) for name in ("ttft_ms", "first_sentence_ms", "total_ms")},
-        "same": {kind: sum(pair.same == kind for pair in whole) for kind in ("exact", "normalised", "different")},
-        "similarity": percentiles([pair.similarity for pair in whole]).p50,
-    }
+        ttft_ms=_difference((pair.incumbent.ttft_ms, pair.candidate.ttft_ms) for pair in whole),
+        first_sentence_ms=_difference(
+            (pair.incumbent.first_sentence_ms, pair.candidate.first_sentence_ms) for pair in whole
+        ),
+        total_ms=_difference((pair.incumbent.total_ms, pair.candidate.total_ms) for pair in whole),
+        same={kind: sum(pair.same == kind for pair in whole) for kind in ("exact", "normalised", "different")},
+        similarity=percentiles([pair.similarity for pair in whole]).p50,
+    )
 
 
-def _difference(pairs: Sequence[Pair], name: str) -> dict[str, Any] | None:
-    both = [(getattr(pair.incumbent, name), getattr(pair.candidate, name)) for pair in pairs]
-    both = [(old, new) for old, new in both if old is not None and new is not None]
+def _difference(times: Iterable[tuple[float | None, float | None]]) -> Difference | None:
+    both = [(old, new) for old, new in times if old is not None and new is not None]
     if not both:
         return None
     interval = interval_of_median([new - old for old, new in both])
-    return {
-        "incumbent_p50": round(float(np.median([old for old, _ in both])), 2),
-        "candidate_p50": round(float(np.median([new for _, new in both])), 2),
-        "delta": round(float(np.median([new - old for old, new in both])), 2),
-        "ci95": [round(bound, 2) for bound in interval] if interval else None,
-    }
+    return Difference(
+        incumbent_p50=round(float(np.median([old for old, _ in both])), 2),
+        candidate_p50=round(float(np.median([new for _, new in both])), 2),
+        delta=round(float(np.median([new - old for old, new in both])), 2),
+        ci95=interval and (round(interval[0], 2), round(interval[1], 2)),
+    )

@@ -1,14 +1,14 @@
 """`mirror`: the same prompts to two LLMs."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from agent.commands.shared import ConfigFile, Json, read_config, run, stderr, stdout
 
 if TYPE_CHECKING:
-    from agent.bench.mirror import Pair, Prompt
+    from agent.bench.mirror import Difference, Pair, Prompt, Summary
     from agent.report.terminal import Advance
     from pipelines.llm.catalogue import Endpoint
     from pipelines.llm.chat import ChatSettings
@@ -45,7 +45,7 @@ def mirror(
         _print_json(incumbent, candidate, pairs, totals)
     else:
         _print(incumbent, candidate, pairs, totals, page)
-    raise typer.Exit(1 if any(totals["failed"].values()) else 0)
+    raise typer.Exit(1 if any(totals.failed.values()) else 0)
 
 
 async def _mirrored(
@@ -58,24 +58,24 @@ async def _mirrored(
     return await body.mirror(asked, old, new, settings, asyncio.get_running_loop().time, advance)
 
 
-def _print(incumbent: str, candidate: str, pairs: "list[Pair]", totals: dict[str, Any], page: Path | None) -> None:
+def _print(incumbent: str, candidate: str, pairs: "list[Pair]", totals: "Summary", page: Path | None) -> None:
     from rich.table import Table
 
     shown = Table(title=f"{len(pairs)} prompt{'s' if len(pairs) != 1 else ''}, ms (median)", title_justify="left")
     shown.add_column("")
     for name in (_label(incumbent), _label(candidate), "difference (95 %)"):
         shown.add_column(name, justify="right")
-    for key, name in (("ttft_ms", "TTFT"), ("first_sentence_ms", "first sentence"), ("total_ms", "whole answer")):
-        if totals[key]:
-            found = totals[key]
-            shown.add_row(name, f"{found['incumbent_p50']:,.0f}", f"{found['candidate_p50']:,.0f}", _difference(found))
+    times = {"TTFT": totals.ttft_ms, "first sentence": totals.first_sentence_ms, "whole answer": totals.total_ms}
+    for name, found in times.items():
+        if found is not None:
+            shown.add_row(name, f"{found.incumbent_p50:,.0f}", f"{found.candidate_p50:,.0f}", _difference(found))
     plain = stdout()
     plain.print(shown)
-    same = totals["same"]
+    same = totals.same
     plain.print(
         f"answers: {same['exact']} the same, {same['normalised']} but for case and punctuation, "
         f"{same['different']} different"
-        + (f"; words in common, median {totals['similarity']:.0%}" if totals["similarity"] is not None else "")
+        + (f"; words in common, median {totals.similarity:.0%}" if totals.similarity is not None else "")
     )
     for error in dict.fromkeys(a.error for pair in pairs for a in (pair.incumbent, pair.candidate) if a.error):
         plain.print(f"failed: {error}", markup=False)
@@ -83,11 +83,11 @@ def _print(incumbent: str, candidate: str, pairs: "list[Pair]", totals: dict[str
         plain.print(f"report  {page}", markup=False)
 
 
-def _difference(found: dict[str, Any]) -> str:
-    if found["ci95"] is None:
-        return f"{found['delta']:+,.0f} (too few to tell)"
-    low, high = found["ci95"]
-    return "no difference seen" if low <= 0 <= high else f"{found['delta']:+,.0f} ({low:+,.0f} to {high:+,.0f})"
+def _difference(found: "Difference") -> str:
+    if found.ci95 is None:
+        return f"{found.delta:+,.0f} (too few to tell)"
+    low, high = found.ci95
+    return "no difference seen" if low <= 0 <= high else f"{found.delta:+,.0f} ({low:+,.0f} to {high:+,.0f})"
 
 
 def _label(name: str) -> str:
@@ -97,7 +97,7 @@ def _label(name: str) -> str:
     return label(name, simulated=name.startswith(f"{SIMULATED}/"))
 
 
-def _print_json(incumbent: str, candidate: str, pairs: "list[Pair]", totals: dict[str, Any]) -> None:
+def _print_json(incumbent: str, candidate: str, pairs: "list[Pair]", totals: "Summary") -> None:
     import json
 
     prompts = [
@@ -110,11 +110,12 @@ def _print_json(incumbent: str, candidate: str, pairs: "list[Pair]", totals: dic
         }
         for pair in pairs
     ]
-    whole = {"incumbent": incumbent, "candidate": candidate, "summary": totals, "prompts": prompts}
+    totalled = totals.model_dump(mode="json")
+    whole = {"incumbent": incumbent, "candidate": candidate, "summary": totalled, "prompts": prompts}
     print(json.dumps(whole, ensure_ascii=False))
 
 
-def _write_page(path: Path, incumbent: str, candidate: str, pairs: "list[Pair]", totals: dict[str, Any]) -> Path:
+def _write_page(path: Path, incumbent: str, candidate: str, pairs: "list[Pair]", totals: "Summary") -> Path:
     from agent.report.template import render_page, write_html
 
     context = {

@@ -79,7 +79,7 @@ def whatif(
         _print_json(documents, verified)
         return
     plain = stdout()
-    plain.print(show.table(documents))
+    plain.print(show.table(predictions, verified))
     plain.print(show.shares_table(predictions))
     plain.print(show.ASSUMPTION)
     _say_how_right(verified)

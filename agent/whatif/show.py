@@ -1,6 +1,7 @@
 """What `whatif` shows: a table of the points, and the picture of turn latency against tokens per second."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
+from itertools import zip_longest
 from pathlib import Path
 from statistics import median
 from string import ascii_uppercase
@@ -11,6 +12,7 @@ from rich.table import Table
 from agent.report.stages import is_simulated
 from agent.report.terminal import label
 from agent.whatif.points import Base, Prediction, speed_of
+from agent.whatif.verify import Verified
 from pipelines.llm.catalogue import Catalogue
 from pipelines.stopwatch.timeline import Stage
 from pipelines.stopwatch.whatif import Change, Speed, predict
@@ -25,32 +27,32 @@ RATES = tuple(round(10 * 10 ** (step / 12), 1) for step in range(31))
 """10 to 3,160 tokens per second, twelve steps a decade."""
 
 
-def table(documents: Sequence[Mapping[str, Any]]) -> Table:
-    """A line a point; measured columns where it was verified."""
-    verified = any(document["verified"] for document in documents)
+def table(predictions: Sequence[Prediction], verified: Sequence[Verified]) -> Table:
+    """A line a point; measured columns where they were verified."""
     shown = Table(title="predicted turn latency, ms", title_justify="left")
     for name in ("mode", "LLM"):
         shown.add_column(name)
     names = ["p50", "p95", "knee: tokens/s", "knee: TTFT ms"]
     for name in [*names, *(["measured p50", "p95", "|error| p50", "p95"] if verified else [])]:
         shown.add_column(name, justify="right")
-    for document in documents:
+    for prediction, outcome in zip_longest(predictions, verified):
+        point = prediction.point
         shown.add_row(
-            document["mode"], label(document["llm"], simulated=is_simulated(document["llm"])), *_cells(document)
+            point.mode.value, label(point.llm, simulated=is_simulated(point.llm)), *_cells(prediction, outcome)
         )
     return shown
 
 
-def _cells(document: Mapping[str, Any]) -> Iterator[str]:
-    for key in ("p50", "p95"):
-        yield f"{document['predicted'][key]:,.0f}"
-    yield f"{document['knee']['tokens_per_s']:,.0f}"
-    yield f"{document['knee']['ttft_ms']:,.0f}"
-    if document["verified"]:
-        for key in ("p50", "p95"):
-            yield f"{document['measured'][key]:,.0f}"
-        for key in ("p50", "p95"):
-            yield f"{document['error_ms'][key]:.1f}"
+def _cells(prediction: Prediction, outcome: Verified | None) -> Iterator[str]:
+    for predicted in (prediction.latency_ms.p50, prediction.latency_ms.p95):
+        yield f"{predicted:,.0f}"
+    yield f"{prediction.knee['tokens_per_s']:,.0f}"
+    yield f"{prediction.knee['ttft_ms']:,.0f}"
+    if outcome is not None:
+        for measured in (outcome.measured.p50, outcome.measured.p95):
+            yield f"{measured:,.0f}"
+        for error in (outcome.error.p50, outcome.error.p95):
+            yield f"{error:.1f}"
 
 
 def shares_table(predictions: Sequence[Prediction]) -> Table:

@@ -33,14 +33,15 @@ def test_answers_are_compared_word_by_word(ours: str, theirs: str, same: str, si
 
 def test_a_prompt_that_one_of_them_did_not_answer_is_counted_and_not_compared() -> None:
     totals = summary([pair("Yes.", "Yes."), pair("", "Yes.", error="cut")])
-    assert totals["failed"] == {"incumbent": 0, "candidate": 1}
-    assert totals["same"] == {"exact": 1, "normalised": 0, "different": 0}
+    assert totals.failed == {"incumbent": 0, "candidate": 1}
+    assert totals.same == {"exact": 1, "normalised": 0, "different": 0}
 
 
 def test_the_difference_is_that_of_the_candidate_prompt_by_prompt() -> None:
     totals = summary([pair("a", "a", (200 + n, 100 + n)) for n in range(8)])
-    assert totals["ttft_ms"]["delta"] == -100
-    assert totals["ttft_ms"]["ci95"] == [-100, -100]
+    assert totals.ttft_ms is not None
+    assert totals.ttft_ms.delta == -100
+    assert totals.ttft_ms.ci95 == (-100, -100)
 
 
 def lines(*messages: list[dict[str, Any]]) -> str:
