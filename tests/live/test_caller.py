@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 
@@ -16,7 +17,6 @@ from tests.live.caller import Caller, joined
 from tests.live.echo import echoing
 from tests.live.livekit_server import LiveKitServer, livekit_server
 from tests.live.room_sound import Said
-from tests.timing import once_undisturbed
 
 pytestmark = [pytest.mark.live, pytest.mark.timeout(60)]
 ROOMS = (f"caller-{number}" for number in count())
@@ -29,15 +29,28 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveKitServer]:
         yield running
 
 
+@dataclass(frozen=True, slots=True)
+class Echo:
+    """What of an echo other programs can only make worse."""
+
+    late_ms: float
+    there_and_back_ms: float
+    dropouts: int
+    concealed_samples: int
+    jitter_buffer_ms: float
+
+
 def test_a_question_comes_back_from_an_echo_whole_and_soon(server: LiveKitServer) -> None:
-    @once_undisturbed
-    def attempt() -> None:
-        asyncio.run(question_and_echo(server))
+    echoes = [asyncio.run(question_and_echo(server)) for _ in range(3)]
+    assert all(echo.there_and_back_ms > 20 for echo in echoes)
+    assert min(echo.there_and_back_ms for echo in echoes) < 200
+    assert min(echo.late_ms for echo in echoes) < 50
+    assert min(echo.jitter_buffer_ms for echo in echoes) < 60
+    assert min(echo.dropouts for echo in echoes) == 0
+    assert min(echo.concealed_samples for echo in echoes) == 0
 
-    attempt()
 
-
-async def question_and_echo(server: LiveKitServer) -> None:
+async def question_and_echo(server: LiveKitServer) -> Echo:
     room, label = next(ROOMS), COFFEE.turns[0]
     async with echoing(server, room), joined(server, room) as caller:
         await caller.until(lambda: "echo" in caller.tracks, 10, "the echo's track")
@@ -45,15 +58,12 @@ async def question_and_echo(server: LiveKitServer) -> None:
         before = await caller.reception("echo")
         said = await heard_back(caller)
         heard, came = caller.heard("echo"), (await caller.reception("echo")).since(before)
-    assert said.late_ms < 50
     _, sound = heard.sounds()
-    there_and_back_ms = (sound.start_s - said.at_s(label.start_samples)) * 1_000
-    assert 20 < there_and_back_ms < 200
     spoken_s = (label.end_samples - label.start_samples) / 16_000
     assert sound.end_s - sound.start_s == pytest.approx(spoken_s, abs=0.15)
-    assert heard.dropouts() == 0
-    assert (came.lost_packets, came.concealed_samples) == (0, 0)
-    assert came.jitter_buffer_ms < 60
+    assert came.lost_packets == 0
+    there_and_back_ms = (sound.start_s - said.at_s(label.start_samples)) * 1_000
+    return Echo(said.late_ms, there_and_back_ms, heard.dropouts(), came.concealed_samples, came.jitter_buffer_ms)
 
 
 async def heard_back(caller: Caller) -> Said:

@@ -20,9 +20,9 @@ import numpy as np
 import pytest
 
 from agent.measure.recordings import shipped
+from tests.live.chromium import browser, opened, recorded, shot, spoken, turns_of
 from tests.live.livekit_server import LiveKitServer, livekit_server
 from tests.live.room_agent import Agent, from_label_ms, quickturn_room
-from tests.live.test_browser import browser, opened, recorded, shot, spoken, turns_of
 
 pytestmark = [
     pytest.mark.live,
