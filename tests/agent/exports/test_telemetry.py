@@ -20,8 +20,9 @@ from pipelines.errors import InputError
 from pipelines.stopwatch.record import TurnRecord
 from pipelines.stopwatch.whatif import Speed
 from pipelines.turn import Mode
-from tests.agent.report.test_report_command import quickturn
-from tests.agent.whatif.test_whatif import turn
+from tests.command_line import quickturn
+from tests.ports import free_port
+from tests.recorded_turns import simulated
 from tests.records import SESSION, changed, plain, written
 
 SPEECH_END = "2026-11-21T10:00:00.000+00:00"
@@ -70,7 +71,7 @@ def receiver() -> Iterator[Receiver]:
 def answered(request: dict[str, Any] | None = None, **more: Any) -> TurnRecord:
     """A turn of a real provider's, by name: the scripted LLM's is another; `request` changes the answer's request."""
     names = {"stt": "whisper:tiny.en", "tts": "piper:en_US-joe-medium", "speech_end_at": SPEECH_END}
-    scripted = turn("groq/llama-3.1-8b-instant", Mode.SPECULATIVE, Speed(100, 90))
+    scripted = simulated("groq/llama-3.1-8b-instant", Mode.SPECULATIVE, Speed(100, 90))
     *others, last = plain(scripted)["requests"]
     requests = [*others, last | {"llm": scripted.llm} | (request or {})]
     return changed(scripted, requests=requests, **names | more)
@@ -226,10 +227,3 @@ def test_a_port_that_is_taken_is_one_clear_line() -> None:
             open_telemetry(TelemetrySettings("", "127.0.0.1", port)),
         ):
             pass
-
-
-def free_port() -> int:
-    """A port that was free a moment ago."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port: int = server.getsockname()[1]
-        return port

@@ -1,31 +1,23 @@
 """`quickturn report` over a trace of scripted turns, and the Chrome trace that it exports."""
 
 import json
-import sys
 from collections import defaultdict
 from pathlib import Path
 
 import pytest
 
-from agent.cli import main
 from agent.exports.chrome import chrome_events
 from pipelines.stopwatch.record import TurnRecord
 from pipelines.stopwatch.whatif import Speed
 from pipelines.turn import Mode
-from tests.agent.whatif.test_whatif import turn
+from tests.command_line import quickturn
+from tests.recorded_turns import simulated
 from tests.records import SESSION, plain, written
 
 
 @pytest.fixture(scope="module")
 def turns() -> list[TurnRecord]:
-    return [turn(f"sim/{ms}:90", mode, Speed(ms, 90)) for ms in (100, 200) for mode in Mode]
-
-
-def quickturn(*arguments: object) -> int:
-    sys.argv = ["quickturn", *map(str, arguments)]
-    with pytest.raises(SystemExit) as ended:
-        main()
-    return int(ended.value.code or 0)
+    return [simulated(f"sim/{ms}:90", mode, Speed(ms, 90)) for ms in (100, 200) for mode in Mode]
 
 
 def test_a_trace_becomes_a_page_pictures_and_a_chrome_trace(tmp_path: Path, turns: list[TurnRecord]) -> None:

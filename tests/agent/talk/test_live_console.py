@@ -16,7 +16,8 @@ from pipelines.session import AgentPaused, AgentResumed, TurnFinished
 from pipelines.stopwatch.record import TurnRecord
 from pipelines.stopwatch.whatif import Speed
 from pipelines.turn import Mode, Outcome, Turn
-from tests.agent.whatif.test_whatif import turn as recorded_turn
+from tests.agent.talk.mic import Mic
+from tests.recorded_turns import simulated
 
 
 @dataclass
@@ -29,15 +30,6 @@ class Talk:
     mode: Mode = Mode.SPECULATIVE
 
 
-@dataclass
-class Mic:
-    """What it reads of a microphone."""
-
-    counts: Counts = field(default_factory=lambda: Counts(0, 0, 0, 0))
-    muted: bool = False
-    level_dbfs: float = -30.0
-
-
 def drawn(talk: Talk, mic: Mic | None = None, width: int = 80) -> str:
     console = Console(width=width, record=True, force_terminal=False)
     with console.capture() as captured:
@@ -47,7 +39,7 @@ def drawn(talk: Talk, mic: Mic | None = None, width: int = 80) -> str:
 
 
 def answered() -> TurnRecord:
-    return recorded_turn("sim/100:90", Mode.SPECULATIVE, Speed(100, 90))
+    return simulated("sim/100:90", Mode.SPECULATIVE, Speed(100, 90))
 
 
 def hearing(text: str, stable: str, *, final: bool = False) -> Turn:

@@ -17,8 +17,8 @@ from agent.talk.talk import Keys
 from pipelines.stopwatch.whatif import Speed
 from pipelines.turn import Mode
 from tests.agent.scripted_rig import LLM, scripted_rig
-from tests.agent.talk.test_live_console import Mic
-from tests.agent.whatif.test_whatif import turn
+from tests.agent.talk.mic import Mic
+from tests.recorded_turns import simulated
 from tests.records import SESSION
 from tests.scripted import now
 
@@ -44,7 +44,7 @@ class Desk:
 
 
 def pressed(folder: Path, keys: str) -> Desk:
-    answered = turn(LLM, Mode.SPECULATIVE, Speed(100, 90))
+    answered = simulated(LLM, Mode.SPECULATIVE, Speed(100, 90))
 
     async def main() -> Desk:
         desk = Desk(folder)

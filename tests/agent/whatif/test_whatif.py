@@ -1,12 +1,10 @@
 """The command over a trace of scripted turns; tests/pipelines/stopwatch/test_whatif.py has what is predicted."""
 
 import json
-import sys
 from pathlib import Path
 
 import pytest
 
-from agent.cli import main
 from agent.resources import shipped
 from agent.whatif.points import Point, predict_point, read_base
 from agent.whatif.verify import Verified, error_percentiles
@@ -14,35 +12,25 @@ from pipelines.llm.catalogue_file import load_catalogue
 from pipelines.stopwatch.record import TurnRecord
 from pipelines.stopwatch.whatif import Speed
 from pipelines.turn import Mode
-from tests.pipelines.stopwatch.test_whatif import recorded
+from tests.command_line import quickturn
+from tests.recorded_turns import simulated
 from tests.records import SESSION, plain, written
 
 CATALOGUE = load_catalogue(shipped("configs") / "providers.toml")
 
 
-def turn(llm: str, mode: Mode, speed: Speed, name: str = "scripted") -> TurnRecord:
-    return recorded(mode, speed, llm=llm, simulated=True, recording=name)
-
-
 @pytest.fixture(scope="module")
 def turns() -> list[TurnRecord]:
     return [
-        turn("sim/200:90", Mode.SPECULATIVE, Speed(204, 90)),
-        turn("sim/20:900", Mode.STREAMING, Speed(24, 900), "second"),
-        turn("sim/20:900", Mode.SEQUENTIAL, Speed(24, 900)),
+        simulated("sim/200:90", Mode.SPECULATIVE, Speed(204, 90)),
+        simulated("sim/20:900", Mode.STREAMING, Speed(24, 900), "second"),
+        simulated("sim/20:900", Mode.SEQUENTIAL, Speed(24, 900)),
     ]
 
 
 @pytest.fixture
 def trace(tmp_path: Path, turns: list[TurnRecord]) -> Path:
     return written(tmp_path / "trace.jsonl", *turns)
-
-
-def quickturn(*arguments: object) -> int:
-    sys.argv = ["quickturn", *map(str, arguments)]
-    with pytest.raises(SystemExit) as ended:
-        main()
-    return int(ended.value.code or 0)
 
 
 def test_the_document_holds_prediction_turns_and_knee(trace: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -6,28 +6,12 @@ from typing import Any
 import pytest
 
 from pipelines.errors import InputError
-from pipelines.llm.catalogue import Model
-from pipelines.stopwatch.record import TurnHeader, TurnRecord
-from pipelines.stopwatch.trace import turn_record
 from pipelines.stopwatch.whatif import Change, Speed, knee_tokens_per_s, knee_ttft_ms, predict, read_turn
 from pipelines.turn import Mode
+from tests.recorded_turns import recorded
 from tests.records import changed
-from tests.scripted import ScriptedLLM, ScriptedSTT, Stages, converse
 
 SPEEDS = [Speed(300, 22.5), Speed(200, 90), Speed(160, 450), Speed(20, 1_800)]
-PARTIALS = ((600, "What time", True), (1_500, "What time is it?", True))
-"""The last is complete and stable, so that it is worth a guess while the user still speaks."""
-
-
-def recorded(mode: Mode, speed: Speed, partials: Any = PARTIALS, **header: Any) -> TurnRecord:
-    stages = Stages(
-        mode=mode,
-        stt=ScriptedSTT(partials=partials),
-        llm=ScriptedLLM(ttft_ms=speed.ttft_ms, tokens_per_s=speed.tokens_per_s),
-    )
-    (turn,) = converse(stages).turns
-    told = {"recording": "scripted", "reference": "What time is it?", "mode": mode.value, "llm": "scripted/llm"}
-    return turn_record(turn.trace, TurnHeader(**told | header), {"scripted/llm": Model("scripted")})
 
 
 def turn_of(mode: Mode = Mode.SPECULATIVE, speed: Speed = SPEEDS[1], **how: Any) -> Any:
