@@ -6,27 +6,25 @@ from typing import Any
 
 from rich.table import Table
 
+from agent.bench.rows import BenchRow
 from agent.report.findings import NEVER
 from agent.report.terminal import label
-
-Row = Mapping[str, Any]
-
 
 SPEED = ("p50", "p95", "p99", "1st sentence", "tokens/s", "gap p99", "p99 loaded", "vs. first LLM")
 OUTCOME = ("tasks", "errors", "bad calls", "wrong", "retries", "tokens/success", "$/success")
 
 
-def speed_table(rows: Sequence[Row]) -> Table:
+def speed_table(rows: Sequence[BenchRow]) -> Table:
     """How fast: a line for each scenario and model."""
     return _table("time to first token and speed, ms", SPEED, [(row, speed_cells(row)) for row in rows])
 
 
-def outcome_table(rows: Sequence[Row]) -> Table:
+def outcome_table(rows: Sequence[BenchRow]) -> Table:
     """How right and at what price."""
     return _table("tasks; costs include retries and failures", OUTCOME, [(row, outcome_cells(row)) for row in rows])
 
 
-def _table(title: str, names: Sequence[str], lines: Sequence[tuple[Row, list[str]]]) -> Table:
+def _table(title: str, names: Sequence[str], lines: Sequence[tuple[BenchRow, list[str]]]) -> Table:
     shown = Table(title=title, title_justify="left")
     shown.add_column("scenario")
     shown.add_column("LLM")
@@ -34,60 +32,60 @@ def _table(title: str, names: Sequence[str], lines: Sequence[tuple[Row, list[str
         shown.add_column(name, justify="right")
     last = None
     for row, cells in lines:
-        if last not in (None, row["scenario"]):
+        if last not in (None, row.scenario):
             shown.add_section()
-        name = row["scenario"] if row["scenario"] != last else ""
-        last = row["scenario"]
-        shown.add_row(name, label(row["llm"], simulated=row["simulated"]), *cells)
+        name = row.scenario if row.scenario != last else ""
+        last = row.scenario
+        shown.add_row(name, label(row.llm, simulated=row.simulated), *cells)
     return shown
 
 
-def speed_cells(row: Row) -> list[str]:
+def speed_cells(row: BenchRow) -> list[str]:
     """The times of a row, as people read them."""
     return [
-        *(number(row["ttft_ms"][key]) for key in ("p50", "p95", "p99")),
-        number(row["first_sentence_ms"]["p50"]),
+        *(number(ms) for ms in (row.ttft_ms.p50, row.ttft_ms.p95, row.ttft_ms.p99)),
+        number(row.first_sentence_ms.p50),
         _speed(row),
-        number(row["stall_p99_ms"]),
-        number(row["p99_loaded_ms"]),
+        number(row.stall_p99_ms),
+        number(row.p99_loaded_ms),
         difference(row),
     ]
 
 
-def outcome_cells(row: Row) -> list[str]:
+def outcome_cells(row: BenchRow) -> list[str]:
     """The errors and costs of a row, as people read them."""
     return [
-        f"{row['n']:,}",
-        share(row["error_rate"]),
-        share(row["structured_error_rate"]),
-        share(row["answer_error_rate"]),
-        f"{row['retries']:,}",
-        number(row["tokens_per_success"]),
+        f"{row.n:,}",
+        share(row.error_rate),
+        share(row.structured_error_rate),
+        share(row.answer_error_rate),
+        f"{row.retries:,}",
+        number(row.tokens_per_success),
         dollars(row),
     ]
 
 
-def notes(rows: Sequence[Row]) -> list[str]:
+def notes(rows: Sequence[BenchRow]) -> list[str]:
     """What the figures do not say by themselves."""
     lines = [
-        f"{row['llm']}, {row['scenario']}: {', '.join(f'{n} {fault}' for fault, n in row['errors'].items())}"
+        f"{row.llm}, {row.scenario}: {', '.join(f'{n} {fault}' for fault, n in row.errors.items())}"
         for row in rows
-        if row["errors"]
+        if row.errors
     ]
-    silent = dict.fromkeys(row["llm"] for row in rows if row["tokens_estimated"])
+    silent = dict.fromkeys(row.llm for row in rows if row.tokens_estimated)
     lines += [
         f"{llm} tells no token usage of a stream: its tokens/s counts one a delta, which is the least it can be; its "
         "tokens and cost per success are unknown."
         for llm in silent
     ]
-    if any(row["simulated"] for row in rows):
+    if any(row.simulated for row in rows):
         lines.append("Simulated LLMs answer from a table: their errors and answers say nothing of a real model.")
     return lines
 
 
-def _speed(row: Row) -> str:
-    value = row["tokens_per_s"]["p50"]
-    return f"≥ {number(value)}" if row["tokens_estimated"] and value is not None else number(value)
+def _speed(row: BenchRow) -> str:
+    value = row.tokens_per_s.p50
+    return f"≥ {number(value)}" if row.tokens_estimated and value is not None else number(value)
 
 
 def number(value: float | None) -> str:
@@ -100,34 +98,33 @@ def share(value: float | None) -> str:
     return NEVER if value is None else f"{value:.1%}".replace(".0%", "%")
 
 
-def dollars(row: Row) -> str:
+def dollars(row: BenchRow) -> str:
     """The cost of a success; a price that is not known is not 0, and where nothing succeeded there is none."""
-    if not row["success_rate"]:
+    if not row.success_rate:
         return NEVER
-    value = row["usd_per_success"]
+    value = row.usd_per_success
     return "unknown" if value is None else f"${value:.6f}"
 
 
-def difference(row: Row) -> str:
+def difference(row: BenchRow) -> str:
     """The difference of the median TTFT, if one can be told from noise."""
-    if row["delta_ttft_ms"] is None:
+    if row.delta_ttft_ms is None:
         return NEVER
-    if row["ci95_ms"] is None:
-        return f"{row['delta_ttft_ms']:+,.0f} (too few to tell)"
-    low, high = row["ci95_ms"]
+    if row.ci95_ms is None:
+        return f"{row.delta_ttft_ms:+,.0f} (too few to tell)"
+    low, high = row.ci95_ms
     if low <= 0 <= high:
         return "no difference seen"
-    return f"{row['delta_ttft_ms']:+,.0f} ({low:+,.0f} to {high:+,.0f})"
+    return f"{row.delta_ttft_ms:+,.0f} ({low:+,.0f} to {high:+,.0f})"
 
 
-def write_page(path: Path, rows: Sequence[Row], about: Mapping[str, Any]) -> Path:
+def write_page(path: Path, rows: Sequence[BenchRow], about: Mapping[str, Any]) -> Path:
     """One self-contained HTML file. `about` holds what was benched, on what. Raises InputError."""
     from agent.report.template import render_page, write_html
 
-    longest = max((row["ttft_ms"]["p95"] or 0.0 for row in rows), default=0.0) or 1.0
+    longest = max((row.ttft_ms.p95 or 0.0 for row in rows), default=0.0) or 1.0
     groups = {
-        scenario: [r for r in rows if r["scenario"] == scenario]
-        for scenario in dict.fromkeys(r["scenario"] for r in rows)
+        scenario: [r for r in rows if r.scenario == scenario] for scenario in dict.fromkeys(r.scenario for r in rows)
     }
     context = {
         "groups": groups,

@@ -8,6 +8,7 @@ import typer
 from agent.commands.shared import ConfigFile, Json, read_config, run, stderr, stdout
 
 if TYPE_CHECKING:
+    from agent.bench.rows import BenchRow
     from agent.bench.schedule import Outcome, Plan
     from pipelines.llm.catalogue import Catalogue
 
@@ -47,7 +48,7 @@ def bench(
     rows = bench_rows(plan, outcome, {name: catalogue.resolve(name).simulated for name in llms})
     page = show.write_page(folder / "bench.html", rows, _about(plan, outcome)) if folder else None
     _print(rows, outcome, page, as_json=json)
-    failed = outcome.stopped == "interrupted" or not outcome.attempts or any(row["error_rate"] for row in rows)
+    failed = outcome.stopped == "interrupted" or not outcome.attempts or any(row.error_rate for row in rows)
     raise typer.Exit(1 if failed else 0)
 
 
@@ -95,7 +96,7 @@ def _about(plan: "Plan", outcome: "Outcome") -> dict[str, Any]:
     }
 
 
-def _print(rows: list[dict[str, Any]], outcome: "Outcome", page: Path | None, *, as_json: bool) -> None:
+def _print(rows: "list[BenchRow]", outcome: "Outcome", page: Path | None, *, as_json: bool) -> None:
     import json
 
     from agent.bench import show
@@ -105,7 +106,11 @@ def _print(rows: list[dict[str, Any]], outcome: "Outcome", page: Path | None, *,
     if outcome.stopped:
         stderr().print(f"stopped early: {outcome.stopped}; what was measured is shown", markup=False)
     if as_json:
-        print(json.dumps({"rows": rows, "stopped": outcome.stopped}, ensure_ascii=False))
+        print(
+            json.dumps(
+                {"rows": [row.model_dump(mode="json") for row in rows], "stopped": outcome.stopped}, ensure_ascii=False
+            )
+        )
         return
     plain = stdout()
     plain.print(show.speed_table(rows))

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from agent.bench.rows import bench_rows
+from agent.bench.rows import BenchRow, bench_rows
 from agent.bench.scenarios import SHIPPED, Scenario, Task, load_scenarios
 from agent.bench.schedule import Outcome, Plan
 from agent.bench.show import notes, speed_cells
@@ -103,7 +103,7 @@ def test_where_the_server_tells_no_usage_a_token_a_delta_is_the_least() -> None:
     plan = Plan(("a/model",), (Scenario("short", "", "", 1, ()),), 1, 1, None, None)
     (row,) = bench_rows(plan, outcome, {"a/model": False})
     assert "≥ 100" in speed_cells(row)
-    assert row["tokens_per_success"] is None
+    assert row.tokens_per_success is None
     assert any("tells no token usage" in note for note in notes([row]))
 
 
@@ -172,7 +172,7 @@ def attempt(llm: str, ttft_ms: float | None, *, loaded: bool = False, cost: floa
     return Attempt(llm, "short", "one", 0, loaded, 0, ttft_ms=ttft_ms, cost_usd=cost, **how)
 
 
-def rows_of(attempts: list[Attempt], successes: int = 1) -> list[dict[str, Any]]:
+def rows_of(attempts: list[Attempt], successes: int = 1) -> list[BenchRow]:
     scenarios = (Scenario("short", "", "", 100, (Task("one", ("?",)),)),)
     plan = Plan(("a", "b"), scenarios, 1, 1, None, None)
     done = {(llm, "short", False): [True] * successes for llm in ("a", "b")}
@@ -182,14 +182,14 @@ def rows_of(attempts: list[Attempt], successes: int = 1) -> list[dict[str, Any]]
 def test_the_cost_of_a_success_holds_what_the_failures_cost() -> None:
     failed = attempt("a", None, error="cut", fault="cut")
     row = rows_of([attempt("a", 100), attempt("a", 100), failed], successes=2)[0]
-    assert row["usd_per_success"] == 0.75
-    assert row["error_rate"] == pytest.approx(1 / 3, abs=1e-4)
-    assert row["errors"] == {"cut": 1}
+    assert row.usd_per_success == 0.75
+    assert row.error_rate == pytest.approx(1 / 3, abs=1e-4)
+    assert row.errors == {"cut": 1}
 
 
 def test_an_unknown_price_is_unknown_and_not_0() -> None:
     row = rows_of([attempt("a", 100), attempt("a", 100, cost=None)])[0]
-    assert (row["usd_per_success"], row["cost_usd"]) == (None, None)
+    assert (row.usd_per_success, row.cost_usd) == (None, None)
 
 
 def test_a_difference_that_may_be_none_is_called_so() -> None:
@@ -198,19 +198,19 @@ def test_a_difference_that_may_be_none_is_called_so() -> None:
     faster = rows_of([*(attempt("a", ms) for ms in noise), *(attempt("b", ms - 80) for ms in noise)])
     assert speed_cells(same[1])[-1] == "no difference seen"
     assert speed_cells(faster[1])[-1].startswith("-80 (")
-    assert same[0]["delta_ttft_ms"] is None
+    assert same[0].delta_ttft_ms is None
 
 
 def test_of_a_handful_no_interval_is_told() -> None:
     slow, fast = rows_of([*(attempt("a", 100.0) for _ in range(4)), *(attempt("b", 20.0) for _ in range(4))])
-    assert (fast["delta_ttft_ms"], fast["ci95_ms"]) == (-80.0, None)
+    assert (fast.delta_ttft_ms, fast.ci95_ms) == (-80.0, None)
     assert speed_cells(fast)[-1] == "-80 (too few to tell)"
-    assert slow["delta_ttft_ms"] is None
+    assert slow.delta_ttft_ms is None
 
 
 def test_the_p99_under_load_stands_beside_the_one_alone() -> None:
     row = rows_of([attempt("a", 100), attempt("a", 300, loaded=True)])[0]
-    assert (row["p99_alone_ms"], row["p99_loaded_ms"]) == (100.0, 300.0)
+    assert (row.p99_alone_ms, row.p99_loaded_ms) == (100.0, 300.0)
 
 
 # ---------------------------------------------------------------- scenario files
