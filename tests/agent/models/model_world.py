@@ -6,9 +6,10 @@ import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
-from huggingface_hub import constants
+from huggingface_hub import constants, file_download
 from rich.console import Console
 
 from agent.models import catalogue as speech_catalogue
@@ -83,6 +84,8 @@ def server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[ModelSer
     size = model_server.add_wheel("small-models", "1.0", members())
     use_catalogue(monkeypatch, tmp_path, catalogue_text(size))
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    # It waits a second before each of its retries, and reads no clock.
+    monkeypatch.setattr(file_download, "time", SimpleNamespace(sleep=lambda _: None))
     monkeypatch.setenv("HF_HUB_OFFLINE", "0")
     for name in ("PIP_FIND_LINKS", "PIP_EXTRA_INDEX_URL", "PIP_NO_INDEX", "HTTP_PROXY", "http_proxy"):
         monkeypatch.delenv(name, raising=False)
