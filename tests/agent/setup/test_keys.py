@@ -11,7 +11,7 @@ import pytest
 from tests.command_line import quickturn
 
 MARKER = "sk-marker-4711-never-to-be-seen"
-QUESTION = Path(__file__).parents[3] / "recordings" / "why_so_fast.flac"
+QUESTION = Path(__file__).parents[3] / "recordings" / "yes.flac"
 
 
 class Parrot(http.server.BaseHTTPRequestHandler):
