@@ -10,6 +10,7 @@ from pathlib import Path
 from statistics import median
 
 from agent.measure.statistics import percentiles
+
 from agent.setup.config import load_config
 from agent.setup.rig import read_catalogue
 from agent.whatif.points import read_base, speed_of
