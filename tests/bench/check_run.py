@@ -30,8 +30,11 @@ def broken(run: dict[str, Any]) -> Iterator[str]:
     cut = [t["recording"] for t in run["turns"] if t.get("false_cut_in") and t["kind"] not in MAY_BE_CUT]
     if cut:
         yield f"{len(cut)} false cut-ins: {', '.join(cut)}"
-    if summary["wer"] is None or summary["wer"] > MAX_WER:
-        yield f"word error rate {summary['wer']} over {MAX_WER}"
+    if summary["wer"] is None and summary["wer_held_out"] is None:
+        yield "no word error rate"
+    for voices, wer in (("tuning", summary["wer"]), ("held-out", summary["wer_held_out"])):
+        if wer is not None and wer > MAX_WER:
+            yield f"word error rate {wer} over {MAX_WER} on {voices} voices"
     if failed := [f"{t['recording']}: {t['error']}" for t in run["turns"] if t["outcome"] == "failed"]:
         yield f"failed turns: {'; '.join(failed)}"
     if not summary["turn_latency_ms"]["n"]:
