@@ -31,6 +31,7 @@ function tap(context) {
     const node = new AudioWorkletNode(context, "tap", { numberOfInputs: 2, numberOfOutputs: 0 });
     node.port.onmessage = ({ data }) => tapped.push(data);
     taps.set(context, node);
+    window.context = context;
     setInterval(() => {
       const { contextTime, performanceTime } = context.getOutputTimestamp();
       const page = performance.now();

@@ -12,7 +12,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -136,16 +136,34 @@ def test_a_turn_is_heard_answered_and_drawn(address: str, tmp_path: Path, compla
     assert complaints == []
 
 
-@pytest.mark.parametrize("still_s", [0.0, 0.3], ids=["", "after_its_sound_stood_still"])
+def undisturbed(_: Any) -> None:
+    """As a conversation is."""
+
+
+def after_its_sound_stood_still(_: Any) -> None:
+    suspend_sound(0.3)
+
+
+def while_it_works_on_its_audio_graph(page: Any) -> None:
+    """Hold the graph's lock much of the time, which leaves the clock of the page's worklets behind."""
+    page.evaluate("""() => {
+        const [from, to] = [0, 0].map(() => new GainNode(context));
+        setInterval(() => { for (let i = 0; i < 4_000; i++) { from.connect(to); from.disconnect(to); } }, 6);
+    }""")
+
+
+@pytest.mark.parametrize(
+    "disturb", [undisturbed, after_its_sound_stood_still, while_it_works_on_its_audio_graph], ids=lambda f: f.__name__
+)
 def test_what_the_page_reports_is_what_its_loudspeaker_gets_and_when(
-    address: str, tmp_path: Path, still_s: float
+    address: str, tmp_path: Path, disturb: Callable[[Any], None]
 ) -> None:
-    off_ms = [reported_off_ms(address, tmp_path, still_s) for _ in range(3)]
+    off_ms = [reported_off_ms(address, tmp_path, disturb) for _ in range(3)]
     print("reported off by", *(f"{off:.1f} ms" for off in off_ms))
     assert min(map(abs, off_ms)) <= 10
 
 
-def reported_off_ms(address: str, folder: Path, still_s: float) -> float:
+def reported_off_ms(address: str, folder: Path, disturb: Callable[[Any], None]) -> float:
     """How far what the page reports of its first answer is from when its loudspeaker got it; the sound is the same."""
     with browser(spoken(folder / "microphone.wav", recorded("coffee_shop"))) as chromium:
         page = opened(chromium, address, [], bypass_csp=True)
@@ -154,7 +172,7 @@ def reported_off_ms(address: str, folder: Path, still_s: float) -> float:
         page.check("#open-mic")
         page.wait_for_selector("#trace[href]")
         page.wait_for_timeout(1_000)
-        suspend_sound(still_s)
+        disturb(page)
         page.wait_for_selector("details.turn", timeout=60_000)
         got = kept(page, folder)
         given = tapped(page)
@@ -162,8 +180,7 @@ def reported_off_ms(address: str, folder: Path, still_s: float) -> float:
     reported_ms = (loud(got.agent)[0] - loud(got.user)[0]) / 16
     expected_ms = given.page_ms(answer_at) + given.device_ms - given.page_ms(question_at)
     second = slice(loud(got.agent)[0] + 320, loud(got.agent)[0] + 16_320)
-    played, ran = (of[answer_at + 320 :][:16_000] for of in (given.agent, given.tapped))
-    assert ran.all(), "the tap itself lost sound"
+    played = given.agent[answer_at + 320 :][:16_000]
     assert np.abs(played.astype(int) - got.agent[second]).max() <= 1
     return float(reported_ms - expected_ms)
 

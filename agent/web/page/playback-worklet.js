@@ -5,11 +5,13 @@ import { Resampler } from "./resampler.js";
 const RATE_HZ = 16000;
 const JITTER_S = 0.06; // a late packet within this is not heard
 const REPORT_S = 0.1;
+const QUANTUM = 128; // frames of a call of `process`
 
 class Playback extends AudioWorkletProcessor {
   constructor() {
     super();
     this.resampler = new Resampler(RATE_HZ, sampleRate);
+    this.frame = currentFrame - QUANTUM; // of the context, at the start of the present quantum
     this.queue = []; // {first, end, samples, read}
     this.next = []; // what came after a clear that is still fading out
     this.startFrame = null; // when the first of the queue shall sound; null while nothing is due
@@ -33,7 +35,7 @@ class Playback extends AudioWorkletProcessor {
     const samples = this.resampler.push(Float32Array.from(pcm, (value) => value / 32768));
     const queue = this.dropping ? this.next : this.queue;
     queue.push({ first: position, end: position + pcm.length, samples, read: 0 });
-    if (!this.playing && this.startFrame === null) this.startFrame = currentFrame + JITTER_S * sampleRate;
+    if (!this.playing && this.startFrame === null) this.startFrame = this.frame + JITTER_S * sampleRate;
   }
 
   clear() {
@@ -47,13 +49,15 @@ class Playback extends AudioWorkletProcessor {
     this.queue = this.next;
     this.next = [];
     this.dropping = false;
-    this.startFrame = this.queue.length ? currentFrame + JITTER_S * sampleRate : null;
+    this.startFrame = this.queue.length ? this.frame + JITTER_S * sampleRate : null;
   }
 
   process(_, outputs) {
     const out = outputs[0][0];
+    // Chromium leaves `currentFrame` where it was in a quantum during which the main thread holds the audio graph.
+    this.frame = Math.max(currentFrame, this.frame + QUANTUM);
     const stopping = this.paused || this.dropping;
-    const due = this.startFrame !== null && currentFrame >= this.startFrame;
+    const due = this.startFrame !== null && this.frame >= this.startFrame;
     if (this.playing || (due && !this.paused)) this.play(out, stopping);
     return true;
   }
@@ -71,7 +75,7 @@ class Playback extends AudioWorkletProcessor {
       this.report();
       if (this.dropping) this.drop();
       else if (!this.paused) this.startFrame = null;
-    } else if (this.run && currentTime - this.run.time > REPORT_S) {
+    } else if (this.run && this.frame / sampleRate - this.run.time > REPORT_S) {
       this.report();
     }
   }
@@ -84,7 +88,7 @@ class Playback extends AudioWorkletProcessor {
     const first = position(chunk.read);
     chunk.read += count;
     const whole = chunk.read >= chunk.samples.length;
-    this.note(first, whole ? chunk.end : position(chunk.read), currentTime + at / sampleRate);
+    this.note(first, whole ? chunk.end : position(chunk.read), (this.frame + at) / sampleRate);
     if (whole) this.queue.shift();
     return count;
   }
