@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import jsonschema
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from agent.resources import shipped
+from agent.system.resources import shipped
 from pipelines.errors import ConfigError, InputError
 from pipelines.events import ToolSpec
 

@@ -35,7 +35,7 @@ def bench(
     from agent.bench.scenarios import SHIPPED, load_scenarios
     from agent.bench.schedule import Plan
     from agent.measure.output_folder import make_folder
-    from agent.setup.rig import read_catalogue
+    from agent.setup.engines import read_catalogue
 
     settings = read_config(config)
     catalogue = read_catalogue(settings)

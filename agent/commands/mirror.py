@@ -27,7 +27,7 @@ def mirror(
     from agent.bench import mirror as body
     from agent.measure.output_folder import make_folder
     from agent.report.terminal import progress
-    from agent.setup.rig import read_catalogue
+    from agent.setup.engines import read_catalogue
     from pipelines.errors import InputError
 
     settings = read_config(config)

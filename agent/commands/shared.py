@@ -159,9 +159,9 @@ def have_models(config: "Config", llms: "Sequence[str]") -> None:
 
     Before there is an event loop, so that Ctrl-C ends a download at once, and not where a name is wrong.
     """
-    from agent.models.engines import model_name
     from agent.models.fetch import fetch_needed
-    from agent.setup.rig import read_catalogue
+    from agent.models.load import model_name
+    from agent.setup.engines import read_catalogue
 
     catalogue = read_catalogue(config)
     for llm in llms:

@@ -40,11 +40,11 @@ def web(
     offline: Offline = False,
 ) -> None:
     """Talk to it in the browser: a page with the transcript, the waterfall of every turn and an LLM-speed slider."""
-    from agent.web.doors import Doors
+    from agent.web.access_policy import AccessPolicy
     from agent.web.serve import Serving, serve
 
     settings = read_config(config, mode=mode, stt=stt, tts=tts)
-    doors = Doors(host, token)
+    access = AccessPolicy(host, token)
     llms = offered_llms(settings, llm)
     have_models(settings, llms)
-    run(serve(Serving(settings, llms, doors, port, sessions, trace, record), stdout()))
+    run(serve(Serving(settings, llms, access, port, sessions, trace, record), stdout()))

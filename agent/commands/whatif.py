@@ -55,7 +55,7 @@ def whatif(
 ) -> None:
     """What another LLM would have made of a recorded run. Default: the demo's four; --verify replays for real."""
     from agent.measure.output_folder import make_folder
-    from agent.setup.rig import read_catalogue
+    from agent.setup.engines import read_catalogue
     from agent.whatif import points, show
 
     settings = read_config(config)

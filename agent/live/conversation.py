@@ -1,14 +1,14 @@
 """A live conversation, whatever carries the audio: a microphone, a browser, a room.
 
-It runs one session over a rig, lets the model and the mode be changed in the middle, and turns what happens into the
-records of the trace. There are no labels here, so a turn's times count from where the voice activity heard the user
+It runs one session over the engines, lets the model and the mode be changed in the middle, and turns what happens into
+the records of the trace. There are no labels here, so a turn's times count from where the voice activity heard the user
 stop. It knows no device, no terminal and no page.
 """
 
 from collections.abc import AsyncIterator, Callable, Sequence
 
 from agent.exports.telemetry import TurnSink
-from agent.setup.rig import Rig
+from agent.setup.engines import Engines
 from pipelines.audio import MediaClock
 from pipelines.errors import InputError
 from pipelines.events import AudioFrame, ChatMessage
@@ -34,7 +34,7 @@ class Conversation:
 
     def __init__(
         self,
-        rig: Rig,
+        engines: Engines,
         llm: str,
         mode: Mode,
         output: AudioOutput,
@@ -50,7 +50,7 @@ class Conversation:
         self.opening: Playout | None = None
         self.llm = llm
         self.mode = mode
-        self._rig = rig
+        self._engines = engines
         self._output = output
         self._on_event = on_event
         self._sinks = sinks
@@ -58,8 +58,8 @@ class Conversation:
         self._participant = participant
         self._names: dict[int, tuple[str, Mode]] = {}  # of each turn that is not over
         self._barge_ins = BargeIns()
-        self._listener = rig.listener()
-        voice, settings = rig.voice(llm, output), rig.session_settings(llm, mode)
+        self._listener = engines.listener()
+        voice, settings = engines.voice(llm, output), engines.session_settings(llm, mode)
         self._session = Session(self._listener, voice, settings, self._observe, opening, history)
 
     @property
@@ -87,9 +87,9 @@ class Conversation:
         except ValueError:
             raise InputError(f"mode {mode!r} is not one of: {', '.join(Mode)}") from None
         new_llm = self.llm if llm is None else llm
-        await self._rig.connect(new_llm)
+        await self._engines.connect(new_llm)
         self.llm, self.mode = new_llm, new_mode
-        self._session.use(self._rig.voice(new_llm, self._output), self._rig.session_settings(new_llm, new_mode))
+        self._session.use(self._engines.voice(new_llm, self._output), self._engines.session_settings(new_llm, new_mode))
 
     def _observe(self, event: SessionEvent) -> None:
         record = None
@@ -113,20 +113,20 @@ class Conversation:
         self._on_event(event, record)
 
     def _record(self, finished: TurnFinished, llm: str, mode: Mode) -> TurnRecord:
-        turn, rig, marks = finished.turn, self._rig, marks_of(finished)
+        turn, engines, marks = finished.turn, self._engines, marks_of(finished)
         start_s = self.media.process_time_s(turn.utterance.started_samples)
         end_s = turn.ended.speech_end_s if turn.ended else start_s
         header = TurnHeader(
             mode=mode.value,
             llm=llm,
-            simulated=rig.models[llm].endpoint.simulated,
-            stt=rig.stt.name,
-            tts=rig.tts.name,
+            simulated=engines.models[llm].endpoint.simulated,
+            stt=engines.stt.name,
+            tts=engines.tts.name,
             labelled=False,
-            speech_end_at=wall_time(end_s, rig.clock()),
+            speech_end_at=wall_time(end_s, engines.clock()),
             speech_samples=(turn.utterance.started_samples, self.media.samples(end_s)),
             barge_in_ms=self._barge_ins.ms(marks, start_s),
             room=self._room,
             participant=self._participant,
         )
-        return turn_record(trace_turn(marks, start_s, end_s), header, rig.prices)
+        return turn_record(trace_turn(marks, start_s, end_s), header, engines.prices)

@@ -19,7 +19,7 @@ import numpy as np
 
 from agent.measure.recordings import Recording
 from agent.measure.silences import Silence, SilenceKind, silences
-from agent.models.engines import load_stt, load_turn_detector
+from agent.models.load import load_stt, load_turn_detector
 from agent.setup.config import Config
 from pipelines.endpointing import EndpointingSettings, Evidence, silence_needed_ms
 from pipelines.errors import InputError

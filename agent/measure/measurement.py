@@ -1,8 +1,8 @@
 """One measurement, whoever asks for it (`replay`, `compare`, `demo`): recordings x models x modes -> turns, rows,
 files.
 
-It opens the rig, runs the replays, writes the trace as turns finish and the WAVs as recordings do. What is printed is
-the caller's.
+It opens the engines, runs the replays, writes the trace as turns finish and the WAVs as recordings do. Printing is left
+to the caller.
 """
 
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ from agent.measure.replay import Replayed
 from agent.measure.runs import Job, Run, default_lanes, run_jobs
 from agent.report.terminal import label, progress
 from agent.setup.config import Config
-from agent.setup.rig import Rig, open_rig
+from agent.setup.engines import Engines, open_engines
 from agent.trace.files import TraceFile, session_line
 from pipelines.stopwatch.record import SessionRecord, TurnRecord
 from pipelines.stopwatch.summary import Row, Summary, rows, summarise
@@ -78,16 +78,16 @@ class Measured:
 async def measure(measurement: Measurement, console: Console) -> Measured:
     """Run it. Raises InputError, and ServiceError where a model cannot be reached at all."""
     out = make_folder(measurement.out) if measurement.out else None
-    async with open_rig(measurement.config, measurement.llms) as rig:
-        session = session_line(rig)
+    async with open_engines(measurement.config, measurement.llms) as engines:
+        session = session_line(engines)
         with ExitStack() as files:
             paths = [measurement.trace, out / "trace.jsonl" if out else None]
             traces = [files.enter_context(TraceFile(path, session)) for path in paths if path]
             telemetry = files.enter_context(open_telemetry(measurement.config.telemetry))
             for note in telemetry.notes:
                 console.print(note, style="dim", markup=False)
-            run, wavs = await _replay_all(measurement, rig, [*traces, *telemetry.sinks], out, console)
-        summary = summarise(run.turns, run.loop_lag_ms, rig.failover_states())
+            run, wavs = await _replay_all(measurement, engines, [*traces, *telemetry.sinks], out, console)
+        summary = summarise(run.turns, run.loop_lag_ms, engines.failover_states())
     measured = Measured(session, run.turns, rows(run.turns, measurement.llms[0]), summary, wavs)
     if out is not None:
         measured.report = write_findings(out, session, run.turns, measured.rows, title=measurement.title, audio=wavs)
@@ -95,7 +95,7 @@ async def measure(measurement: Measurement, console: Console) -> Measured:
 
 
 async def _replay_all(
-    measurement: Measurement, rig: Rig, sinks: Sequence[TurnSink], out: Path | None, console: Console
+    measurement: Measurement, engines: Engines, sinks: Sequence[TurnSink], out: Path | None, console: Console
 ) -> tuple[Run, list[tuple[str, Path]]]:
     jobs = measurement.jobs()
     only_run = len(jobs) == len(measurement.recordings)
@@ -111,12 +111,12 @@ async def _replay_all(
                     sink.turn(index, turn)
             if folder is not None:
                 name = wav_name(replayed, job.llm, job.mode.value, only_run=only_run)
-                wavs.append((_wav_title(job, rig), write_wav(make_folder(folder) / name, replayed.two_tracks())))
+                wavs.append((_wav_title(job, engines), write_wav(make_folder(folder) / name, replayed.two_tracks())))
             advance(f"{replayed.recording.name}, {job.mode.value}")
 
-        return await run_jobs(rig, jobs, measurement.lanes or default_lanes(), on_done), sorted(wavs)
+        return await run_jobs(engines, jobs, measurement.lanes or default_lanes(), on_done), sorted(wavs)
 
 
-def _wav_title(job: Job, rig: Rig) -> str:
-    name = label(job.llm, simulated=rig.models[job.llm].endpoint.simulated)
+def _wav_title(job: Job, engines: Engines) -> str:
+    name = label(job.llm, simulated=engines.models[job.llm].endpoint.simulated)
     return f"{job.recording.name}: {name}, {job.mode.value}"

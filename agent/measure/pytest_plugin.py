@@ -17,7 +17,7 @@ import pytest
 if TYPE_CHECKING:
     import asyncio
 
-    from agent.setup.rig import Rig
+    from agent.setup.engines import Engines
     from pipelines.stopwatch.record import TurnRecord
 
 
@@ -28,7 +28,7 @@ class Quickturn:
         self._runner = runner
         self._config = config
         self._stack = AsyncExitStack()
-        self._rigs: dict[tuple[Path | None, str], Rig] = {}
+        self._rigs: dict[tuple[Path | None, str], Engines] = {}
 
     def replay(
         self,
@@ -60,16 +60,16 @@ class Quickturn:
         from agent.measure.replay import Replay
         from agent.measure.results import turn_records
         from agent.setup.config import load_config
-        from agent.setup.rig import open_rig
+        from agent.setup.engines import open_engines
 
         settings = load_config(config, {"agent": {"llm": llm, "mode": mode}})
         agent = settings.agent
         (recording,) = load([path])
         if (config, agent.llm) not in self._rigs:
-            self._rigs[config, agent.llm] = await self._stack.enter_async_context(open_rig(settings, [agent.llm]))
-        rig = self._rigs[config, agent.llm]
-        replayed = await Replay(recording, rig.clock).run(rig.session_builder(agent.llm, agent.mode))
-        return turn_records(replayed, rig, agent.llm, agent.mode)
+            self._rigs[config, agent.llm] = await self._stack.enter_async_context(open_engines(settings, [agent.llm]))
+        engines = self._rigs[config, agent.llm]
+        replayed = await Replay(recording, engines.clock).run(engines.session_builder(agent.llm, agent.mode))
+        return turn_records(replayed, engines, agent.llm, agent.mode)
 
     def close(self) -> None:
         """Close engines and connections."""

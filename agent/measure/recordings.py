@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from agent import resources
 from agent.measure.audio_file import read_audio
+from agent.system import resources
 from pipelines.audio import to_float
 from pipelines.errors import ConfigError, InputError
 from pipelines.events import SAMPLE_RATE_HZ, AudioFrame, Pcm, SpeechStarted, SpeechStopped

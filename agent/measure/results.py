@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from agent.measure.replay import Replayed, ReplayedTurn
-from agent.setup.rig import Rig
+from agent.setup.engines import Engines
 from pipelines.stopwatch.record import TurnHeader, TurnRecord
 from pipelines.stopwatch.spans import TurnTrace
 from pipelines.stopwatch.trace import turn_record, wall_time
@@ -12,7 +12,7 @@ from pipelines.stt.wer import word_error_rate
 from pipelines.turn import Mode, Outcome
 
 
-def turn_records(replayed: Replayed, rig: Rig, llm: str, mode: Mode) -> list[TurnRecord]:
+def turn_records(replayed: Replayed, engines: Engines, llm: str, mode: Mode) -> list[TurnRecord]:
     """One record a turn, and one for a recording in which nobody spoke to the agent."""
     recording = replayed.recording
     header = TurnHeader(
@@ -21,22 +21,22 @@ def turn_records(replayed: Replayed, rig: Rig, llm: str, mode: Mode) -> list[Tur
         held_out=recording.held_out,
         mode=mode.value,
         llm=llm,
-        simulated=rig.models[llm].endpoint.simulated,
-        stt=rig.stt.name,
-        tts=rig.tts.name,
+        simulated=engines.models[llm].endpoint.simulated,
+        stt=engines.stt.name,
+        tts=engines.tts.name,
         labelled=recording.labelled,
     )
     if not replayed.turns:
         nothing = TurnTrace(TurnMarks(Outcome.NO_SPEECH), 0.0)
-        return [turn_record(nothing, header, rig.prices)]
-    now_s = rig.clock()
+        return [turn_record(nothing, header, engines.prices)]
+    now_s = engines.clock()
     records = []
     for index, turn in enumerate(replayed.turns):
         # In seconds of the two-track WAV, and by the wall clock.
         end_s = turn.trace.origin_s
         placed = {"speech_end_s": round(end_s - replayed.epoch_s, 4), "speech_end_at": wall_time(end_s, now_s)}
         scored = header.model_copy(update=placed | _scores(index, replayed.turns, recording.labelled))
-        records.append(turn_record(turn.trace, scored, rig.prices))
+        records.append(turn_record(turn.trace, scored, engines.prices))
     return records
 
 

@@ -1,4 +1,4 @@
-"""Runs of many replays: several lanes at a time over one rig, with the event loop's lag measured meanwhile.
+"""Runs of many replays: several lanes at a time over one set of engines, with the event loop's lag measured meanwhile.
 
 Replays are in real time, so lanes save time; they share two cores, so too many of them would measure each other. It
 prints nothing.
@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from agent.measure.recordings import Recording
 from agent.measure.replay import Replay, Replayed
 from agent.measure.results import turn_records
-from agent.setup.cores import cores
-from agent.setup.rig import Rig
+from agent.setup.engines import Engines
+from agent.system.cores import cores
 from pipelines.stopwatch.record import TurnRecord
 from pipelines.turn import Mode
 
@@ -50,7 +50,7 @@ def default_lanes() -> int:
     return max(1, round(cores()) // _CORES_A_LANE)
 
 
-async def run_jobs(rig: Rig, jobs: Sequence[Job], lanes: int, on_done: OnDone) -> Run:
+async def run_jobs(engines: Engines, jobs: Sequence[Job], lanes: int, on_done: OnDone) -> Run:
     """Replay all jobs; `on_done` hears of each as it ends."""
     results: dict[int, list[TurnRecord]] = {}
     run = Run()
@@ -60,7 +60,9 @@ async def run_jobs(rig: Rig, jobs: Sequence[Job], lanes: int, on_done: OnDone) -
     try:
         async with asyncio.TaskGroup() as tasks:
             watch = tasks.create_task(_watch_lag(run.loop_lag_ms), name="lag")
-            workers = [tasks.create_task(_lane(rig, waiting, results, on_done), name=f"lane {n}") for n in range(lanes)]
+            workers = [
+                tasks.create_task(_lane(engines, waiting, results, on_done), name=f"lane {n}") for n in range(lanes)
+            ]
             await asyncio.wait(workers)
             watch.cancel()
     finally:
@@ -70,11 +72,11 @@ async def run_jobs(rig: Rig, jobs: Sequence[Job], lanes: int, on_done: OnDone) -
 
 
 async def _lane(
-    rig: Rig, jobs: Iterator[tuple[int, Job]], results: dict[int, list[TurnRecord]], on_done: OnDone
+    engines: Engines, jobs: Iterator[tuple[int, Job]], results: dict[int, list[TurnRecord]], on_done: OnDone
 ) -> None:
     for index, job in jobs:
-        replayed = await Replay(job.recording, rig.clock).run(rig.session_builder(job.llm, job.mode))
-        results[index] = turn_records(replayed, rig, job.llm, job.mode)
+        replayed = await Replay(job.recording, engines.clock).run(engines.session_builder(job.llm, job.mode))
+        results[index] = turn_records(replayed, engines, job.llm, job.mode)
         on_done(job, replayed, results[index])
 
 

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from agent.measure.recordings import Recording, TurnLabel
-from agent.models.engines import load_stt, model_name
 from agent.models.fetch import fetch_needed
+from agent.models.load import load_stt, model_name
 from agent.models.store import names_here
 from pipelines.errors import InputError
 from pipelines.events import SAMPLE_RATE_HZ, AudioFrame, Heard, Pcm

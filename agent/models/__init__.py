@@ -3,5 +3,5 @@
 catalogue.py   configs/speech.toml            names.py   what a user may ask for
 sources.py     the hub and the package index  fetch.py   downloads, checked against their hashes
 store.py       the folder of models           check.py   is a user's own folder usable?
-engines.py     names -> recogniser, voice, turn detector
+load.py         names -> recogniser, voice, turn detector
 """

@@ -11,7 +11,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
-from agent.resources import shipped
+from agent.system.resources import shipped
 from pipelines.errors import ConfigError, InputError
 
 

@@ -9,7 +9,7 @@ import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 
-from agent.resources import shipped
+from agent.system.resources import shipped
 from pipelines.errors import StageError
 from pipelines.llm.catalogue import Endpoint
 from pipelines.llm.catalogue_file import load_catalogue

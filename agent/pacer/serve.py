@@ -3,13 +3,11 @@
 It knows what to print and when to stop; the server is `pipelines.pacer.simulator`.
 """
 
-import asyncio
-import signal
-
 from rich.console import Console
 from rich.table import Table
 
-from agent.resources import shipped
+from agent.system.resources import shipped
+from agent.system.signals import until_told_to_stop
 from pipelines.llm.catalogue import Catalogue
 from pipelines.llm.catalogue_file import load_catalogue
 from pipelines.pacer.simulator import DEFAULT_PORT, Pacer
@@ -46,16 +44,3 @@ def _introduce(console: Console, catalogue: Catalogue, base_url: str) -> None:
     )
     say(f"What it was asked: curl {base_url.removesuffix('/v1')}/requests")
     say("Ctrl-C stops it.")
-
-
-async def until_told_to_stop() -> None:
-    """Wait for Ctrl-C or SIGTERM."""
-    loop, told = asyncio.get_running_loop(), asyncio.Event()
-    signals = (signal.SIGINT, signal.SIGTERM)
-    for number in signals:
-        loop.add_signal_handler(number, told.set)
-    try:
-        await told.wait()
-    finally:
-        for number in signals:
-            loop.remove_signal_handler(number)

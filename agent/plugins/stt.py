@@ -28,7 +28,7 @@ from livekit.agents import (
     utils,
 )
 
-from agent.models.engines import load_stt, load_turn_detector
+from agent.models.load import load_stt, load_turn_detector
 from agent.plugins.captions import ENGLISH, Captions, from_media_start, speech_data
 from agent.plugins.faults import api_error
 from agent.plugins.incoming import Incoming, mono

@@ -13,7 +13,7 @@ import anyio
 from anyio.streams.memory import MemoryObjectSendStream
 from livekit.agents import DEFAULT_API_CONNECT_OPTIONS, APIConnectOptions, tts, utils
 
-from agent.models.engines import load_tts
+from agent.models.load import load_tts
 from agent.plugins.faults import api_error
 from pipelines.audio import first_audible_sample
 from pipelines.events import Pcm

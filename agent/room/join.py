@@ -6,20 +6,19 @@ of workers and dispatch.
 
 import asyncio
 from collections.abc import Callable, Sequence
-from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from agent.exports.telemetry import TurnSink, open_telemetry
-from agent.pacer.serve import until_told_to_stop
+from agent.exports.telemetry import TurnSink
 from agent.room.access import LiveKit, Seat
 from agent.room.presence import Ending
 from agent.room.session import RoomSession
 from agent.room.worker.log import keep_native_log, quieten
+from agent.runtime import open_runtime
 from agent.setup.config import Config
-from agent.setup.rig import Rig, open_rig
+from agent.setup.engines import Engines
+from agent.system.signals import until_told_to_stop
 from agent.talk.console import plain_lines
-from agent.trace.files import TraceFile, session_line
 from pipelines.errors import ServiceError
 from pipelines.session import SessionEvent
 from pipelines.stopwatch.record import TurnRecord
@@ -48,24 +47,21 @@ async def join(wanted: Join) -> None:
     quieten()
     if wanted.server is not None:
         await wanted.server.check()
-    async with AsyncExitStack() as stack:
-        rig = await stack.enter_async_context(open_rig(wanted.config, wanted.llms))
-        telemetry = stack.enter_context(open_telemetry(wanted.config.telemetry))
-        traces = [stack.enter_context(TraceFile(wanted.trace, session_line(rig)))] if wanted.trace else []
-        for note in telemetry.notes:
+    async with open_runtime(wanted.config, wanted.llms, wanted.trace) as runtime:
+        for note in runtime.notes:
             _say(note)
         keep_native_log()
-        await _stay(wanted, rig, [*traces, *telemetry.sinks])
+        await _stay(wanted, runtime.engines, runtime.sinks)
 
 
-async def _stay(wanted: Join, rig: Rig, sinks: Sequence[TurnSink]) -> None:
+async def _stay(wanted: Join, engines: Engines, sinks: Sequence[TurnSink]) -> None:
     stopping = asyncio.create_task(until_told_to_stop(), name="stop")
     session: RoomSession | None = None
     failures = 0
     try:
         while True:
             history = session.history if session else ()
-            session = RoomSession(rig, wanted.llms, sinks, "", history, _say, _show, patient=True)
+            session = RoomSession(engines, wanted.llms, sinks, "", history, _say, _show, patient=True)
             ending = await _visit(wanted, session, stopping, first=not failures)
             failures = 1 if session.ready.is_set() else failures + 1
             if ending not in _COMES_BACK or failures > len(_WAITS_S):

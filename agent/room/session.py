@@ -20,7 +20,7 @@ from agent.room.desk import Desk
 from agent.room.ear import Ear
 from agent.room.output import RoomOutput
 from agent.room.presence import Ending, Presence
-from agent.setup.rig import Rig
+from agent.setup.engines import Engines
 from pipelines.events import ChatMessage
 from pipelines.session import SessionEvent
 from pipelines.stopwatch.record import TurnRecord
@@ -39,7 +39,7 @@ class RoomSession:
 
     def __init__(
         self,
-        rig: Rig,
+        engines: Engines,
         llms: Sequence[str],
         sinks: Sequence[TurnSink],
         opening: str = "",
@@ -50,17 +50,17 @@ class RoomSession:
     ) -> None:
         self.ready = asyncio.Event()
         self.conversation: Conversation | None = None
-        self._rig = rig
+        self._engines = engines
         self._llms = llms
         self._sinks = sinks
-        self._opening = opening or ("" if history else rig.config.room.greeting)
+        self._opening = opening or ("" if history else engines.config.room.greeting)
         self._earlier: Sequence[ChatMessage] = history
         self._tell = tell
         self._on_event = on_event
-        self._presence = Presence(rig.config.room, rig.clock, tell, patient)
+        self._presence = Presence(engines.config.room, engines.clock, tell, patient)
         self._room = self._presence.room
-        self._ear = Ear(rig.clock)
-        self._output = RoomOutput(rig.clock)
+        self._ear = Ear(engines.clock)
+        self._output = RoomOutput(engines.clock)
         self._heard: rtc.Track | None = None
         self._answering: str | None = None
         self._was_present = False
@@ -157,7 +157,7 @@ class RoomSession:
             return
         self._tell(f"answering {identity}")
         local = self._room.local_participant
-        captions = Captions(local, Party(local.identity, voice.sid), Party(identity, ""), self._rig.clock)
+        captions = Captions(local, Party(local.identity, voice.sid), Party(identity, ""), self._engines.clock)
 
         def on_event(event: SessionEvent, turn: TurnRecord | None) -> None:
             captions.on_event(event)
@@ -166,10 +166,10 @@ class RoomSession:
             self._on_event(event, turn)
             self._presence.look()
 
-        mode, rig = Mode(self._rig.config.agent.mode), self._rig
+        mode, engines = Mode(self._engines.config.agent.mode), self._engines
         opening = self._opening
         conversation = Conversation(
-            rig,
+            engines,
             self._llms[0],
             mode,
             self._output,
@@ -180,7 +180,10 @@ class RoomSession:
             room=self._room.name,
             participant=identity,
         )
-        self._opening, self._earlier = rig.config.room.greeting, ()  # what was said before is nobody else's business
+        self._opening, self._earlier = (
+            engines.config.room.greeting,
+            (),
+        )  # what was said before is nobody else's business
         self.conversation, self._captions = conversation, captions
         await desk.show(conversation)
         heard_by = voice if opening else None

@@ -16,9 +16,9 @@ from typing import Any, get_type_hints
 from pydantic import TypeAdapter, ValidationError
 
 from agent.exports.telemetry import TelemetrySettings
-from agent.resources import shipped
 from agent.setup.room_settings import RoomSettings
 from agent.sound.echo import SoundSettings
+from agent.system.resources import shipped
 from pipelines.barge_in import BargeInSettings
 from pipelines.endpointing import EndpointingSettings
 from pipelines.errors import ConfigError

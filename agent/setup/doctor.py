@@ -16,7 +16,7 @@ from agent.models import fetch
 from agent.models.names import check_name
 from agent.models.store import folder_of, origin_of
 from agent.setup.config import Config
-from agent.setup.rig import read_catalogue
+from agent.setup.engines import read_catalogue
 from agent.sound.capture import Capture
 from agent.sound.devices import Device, devices, find, rate_of
 from agent.sound.echo import SoundSettings
@@ -105,7 +105,7 @@ def _model(spec: str) -> Check:
 
 async def _engines(config: Config) -> list[Check]:
     """Load the configured engines and let the voice say a word: the only proof that they work."""
-    from agent.models.engines import load_stt, load_tts
+    from agent.models.load import load_stt, load_tts
 
     async def stt() -> str:
         return (await asyncio.to_thread(load_stt, config.agent.stt)).name

@@ -15,15 +15,14 @@ from pathlib import Path
 
 from rich.live import Live
 
-from agent.exports.telemetry import TurnSink, open_telemetry
 from agent.live.conversation import Conversation
 from agent.live.fixture import write_fixture
 from agent.live.tape import Tape
+from agent.runtime import open_runtime
 from agent.setup.config import Config
-from agent.setup.rig import open_rig
 from agent.talk.console import LiveConsole, plain_lines, terminal
 from agent.talk.microphone import Microphone, open_microphone
-from agent.trace.files import TraceFile, session_line
+from agent.trace.files import TraceFile
 from pipelines.audio import resample
 from pipelines.errors import QuickturnError
 from pipelines.events import SAMPLE_RATE_HZ, AudioFrame, Pcm
@@ -50,9 +49,9 @@ async def talk(wanted: Talk) -> list[TurnRecord]:
     """Converse; returns the turns. Raises InputError, and ServiceError where a model cannot be reached."""
     console = terminal()
     async with AsyncExitStack() as stack:
-        rig = await stack.enter_async_context(open_rig(wanted.config, wanted.llms))
-        session = session_line(rig)
-        sinks = _sinks(wanted, session, stack)
+        runtime = await stack.enter_async_context(open_runtime(wanted.config, wanted.llms, wanted.trace))
+        for note in runtime.notes:
+            print(note, file=sys.stderr)
         say: Callable[[str], None] = _say if console is None else lambda line: None
         tape = stack.enter_context(Tape(wanted.record))
         view: LiveConsole | None = None
@@ -70,35 +69,22 @@ async def talk(wanted: Talk) -> list[TurnRecord]:
             for line in plain_lines(event, turn):
                 say(line)
 
-        opened = open_microphone(wanted.config.sound, rig.clock, notice, on_frame)
+        opened = open_microphone(wanted.config.sound, runtime.engines.clock, notice, on_frame)
         microphone = await stack.enter_async_context(opened)
         mode = Mode(wanted.config.agent.mode)
-        conversation = Conversation(rig, wanted.llms[0], mode, microphone, on_event, sinks)
+        conversation = Conversation(runtime.engines, wanted.llms[0], mode, microphone, on_event, runtime.sinks)
         say("listening")
         view = LiveConsole(conversation, microphone, wanted.llms)
-        keys = Keys(conversation, microphone, wanted.llms, view, tape, session)
+        keys = Keys(conversation, microphone, wanted.llms, view, tape, runtime.session)
         if console is not None:
             stack.enter_context(Live(view, console=console, refresh_per_second=_REFRESH_PER_S))
         await _converse(conversation, microphone, keys, wanted.seconds)
         counts = _counts_line(microphone)
     print(counts)
     if wanted.record is not None:
-        user = write_fixture(wanted.record, session, conversation.turns)
+        user = write_fixture(wanted.record, runtime.session, conversation.turns)
         print(f"recorded {wanted.record}; play it again: quickturn replay {json.dumps(str(user))}", file=sys.stderr)
     return conversation.turns
-
-
-def _sinks(wanted: Talk, session: SessionRecord, stack: AsyncExitStack) -> list[TurnSink]:
-    """Where turns go as they finish."""
-    telemetry = stack.enter_context(open_telemetry(wanted.config.telemetry))
-    _tell(telemetry.notes)
-    traces = [stack.enter_context(TraceFile(wanted.trace, session))] if wanted.trace else []
-    return [*traces, *telemetry.sinks]
-
-
-def _tell(notes: Sequence[str]) -> None:
-    for note in notes:
-        print(note, file=sys.stderr)
 
 
 def _say(line: str) -> None:

@@ -13,24 +13,24 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from agent.setup.rig import Rig
+from agent.setup.engines import Engines
 from pipelines.errors import InputError
 from pipelines.stopwatch.record import SessionRecord, TurnRecord
 
 
-def session_line(rig: Rig) -> SessionRecord:
-    """The first line of what this rig will be used for."""
-    models = rig.models | ({rig.standby.endpoint.name: rig.standby} if rig.standby else {})
+def session_line(engines: Engines) -> SessionRecord:
+    """The first line of what these engines are used for."""
+    models = engines.models | ({engines.standby.endpoint.name: engines.standby} if engines.standby else {})
     return SessionRecord(
         quickturn=version("quickturn"),
         started_at=datetime.now(UTC).isoformat(timespec="seconds"),
-        config=asdict(rig.config),
+        config=asdict(engines.config),
         machine=machine(),
         engines={
-            "stt": rig.stt.name,
-            "tts": rig.tts.name,
+            "stt": engines.stt.name,
+            "tts": engines.tts.name,
             "vad": "silero-v6",
-            "turn_detector": rig.turn_detector.name if rig.turn_detector else None,
+            "turn_detector": engines.turn_detector.name if engines.turn_detector else None,
             "llm": tuple(models),
         },
         simulated=any(model.endpoint.simulated for model in models.values()),

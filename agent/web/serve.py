@@ -1,19 +1,16 @@
-"""`quickturn web`: the rig is opened, the page served until Ctrl-C."""
+"""`quickturn web`: the engines are opened, the page is served until Ctrl-C."""
 
 from collections.abc import Sequence
-from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
 
-from agent.exports.telemetry import open_telemetry
 from agent.measure.output_folder import make_folder
-from agent.pacer.serve import until_told_to_stop
+from agent.runtime import open_runtime
 from agent.setup.config import Config
-from agent.setup.rig import open_rig
-from agent.trace.files import TraceFile, session_line
-from agent.web.doors import Doors, is_loopback
+from agent.system.signals import until_told_to_stop
+from agent.web.access_policy import AccessPolicy, is_loopback
 from agent.web.server import Server, listening
 from agent.web.session import Offer
 
@@ -27,7 +24,7 @@ class Serving:
 
     config: Config
     llms: Sequence[str]
-    doors: Doors
+    access: AccessPolicy
     port: int
     sessions: int
     trace: Path | None = None
@@ -42,30 +39,27 @@ def slider_speeds() -> list[str]:
 
 async def serve(wanted: Serving, console: Console) -> None:
     """Serve until told to stop. Raises InputError, and ServiceError where a model cannot be reached."""
-    wanted.doors.check_setting()
+    wanted.access.check_setting()
     if wanted.record is not None:
         make_folder(wanted.record, "--record")  # refused now, and not when the first page comes
-    async with AsyncExitStack() as stack:
-        rig = await stack.enter_async_context(open_rig(wanted.config, wanted.llms))
-        telemetry = stack.enter_context(open_telemetry(wanted.config.telemetry))
-        traces = [stack.enter_context(TraceFile(wanted.trace, session_line(rig)))] if wanted.trace else []
-        for note in telemetry.notes:
+    async with open_runtime(wanted.config, wanted.llms, wanted.trace) as runtime:
+        for note in runtime.notes:
             console.print(note, style="dim", markup=False)
         offer = Offer(wanted.llms, slider_speeds(), wanted.llms[0], wanted.config.agent.mode)
-        server = Server(rig, offer, wanted.doors, wanted.sessions, [*traces, *telemetry.sinks], wanted.record)
-        port = await stack.enter_async_context(listening(server.app(), wanted.doors.host, wanted.port))
-        _introduce(wanted.doors, port, console)
-        await until_told_to_stop()
+        server = Server(runtime.engines, offer, wanted.access, wanted.sessions, runtime.sinks, wanted.record)
+        async with listening(server.app(), wanted.access.host, wanted.port) as port:
+            _introduce(wanted.access, port, console)
+            await until_told_to_stop()
 
 
-def _introduce(doors: Doors, port: int, console: Console) -> None:
+def _introduce(access: AccessPolicy, port: int, console: Console) -> None:
     def say(text: str) -> None:
         # Unwrapped: a terminal's width must not break an address that is meant to be copied.
         console.print(text, soft_wrap=True, highlight=False, markup=False)
 
-    host = f"[{doors.host}]" if ":" in doors.host else doors.host
-    say(f"Talk at http://{host}:{port}/{'?token=...  (your token)' if doors.token else ''}")
-    if not is_loopback(doors.host):
+    host = f"[{access.host}]" if ":" in access.host else access.host
+    say(f"Talk at http://{host}:{port}/{'?token=...  (your token)' if access.token else ''}")
+    if not is_loopback(access.host):
         say(
             "Browsers give a page the microphone only over TLS or on this machine: put a proxy with a certificate "
             "before it, or use an SSH tunnel (ssh -L). Anybody with the token can talk to it, at your cost."

@@ -1,6 +1,6 @@
 """The server behind the page: its files, one socket a conversation, the downloads.
 
-All conversations share the rig's engines and models; how many there may be at once is limited. It decides nothing
+All conversations share the engines and models; how many there may be at once is limited. It decides nothing
 about turns.
 """
 
@@ -22,9 +22,9 @@ from agent.exports.telemetry import Numbered, TurnSink
 from agent.live.fixture import write_fixture
 from agent.live.tape import Tape
 from agent.report.stages import MODE_MEANINGS, llm_label
-from agent.setup.rig import Rig
+from agent.setup.engines import Engines
 from agent.trace.files import session_line, session_text, turn_text
-from agent.web.doors import Doors
+from agent.web.access_policy import AccessPolicy
 from agent.web.messages import GOING_AWAY, OUR_FAULT, TRY_LATER
 from agent.web.picture import STAGE_WORDS
 from agent.web.session import Offer, WebSession
@@ -46,28 +46,28 @@ _HEADERS = {
 
 
 class Server:
-    """Serves the page over an open rig; `limit` is how many conversations there may be at once.
+    """Serves the page over open engines; `limit` is how many conversations there may be at once.
 
     With `record`, each conversation is kept in a folder of its own in there.
     """
 
     def __init__(
         self,
-        rig: Rig,
+        engines: Engines,
         offer: Offer,
-        doors: Doors,
+        access: AccessPolicy,
         limit: int,
         sinks: Sequence[TurnSink] = (),
         record: Path | None = None,
     ) -> None:
-        self._rig = rig
+        self._engines = engines
         self._offer = offer
-        self._doors = doors
+        self._access = access
         self._limit = limit
         self._sinks = (Numbered(sinks),)
         self._record = record
         self._recorded = count(1)
-        self._started = session_line(rig)
+        self._started = session_line(engines)
         self.sessions: dict[str, WebSession] = {}
 
     def app(self) -> web.Application:
@@ -84,9 +84,9 @@ class Server:
 
     @web.middleware
     async def _guard(self, request: web.Request, handler: Any) -> web.StreamResponse:
-        self._doors.check_host(request)
+        self._access.check_host(request)
         if not request.path.startswith("/page/"):  # what anybody may read in the package
-            self._doors.check_token(request)
+            self._access.check_token(request)
         response: web.StreamResponse = await handler(request)
         if not response.prepared:
             response.headers.update(_HEADERS)
@@ -106,14 +106,14 @@ class Server:
                 "modes": MODE_MEANINGS,
                 "mode": self._offer.mode,
                 "stages": STAGE_WORDS,
-                "engines": f"speech to text {self._rig.stt.name}, text to speech {self._rig.tts.name}",
+                "engines": f"speech to text {self._engines.stt.name}, text to speech {self._engines.tts.name}",
             }
         )
 
     # ------------------------------------------------------------ conversations
 
     async def _converse(self, request: web.Request) -> web.WebSocketResponse:
-        self._doors.check_origin(request)
+        self._access.check_origin(request)
         socket = web.WebSocketResponse(
             timeout=_CLOSE_S, max_msg_size=_LARGEST_MESSAGE_BYTES, heartbeat=_HEARTBEAT_S, compress=False
         )
@@ -136,7 +136,7 @@ class Server:
             folder = self._record / f"{datetime.now():%Y%m%d-%H%M%S}-{next(self._recorded)}"
         name = secrets.token_urlsafe(16)
         with Tape(folder) as tape:
-            self.sessions[name] = session = WebSession(self._rig, self._offer, socket, self._sinks, tape)
+            self.sessions[name] = session = WebSession(self._engines, self._offer, socket, self._sinks, tape)
             try:
                 await session.run(name)
             finally:

@@ -18,7 +18,7 @@ from aiohttp import WSMsgType, web
 from agent.exports.telemetry import TurnSink
 from agent.live.conversation import Conversation
 from agent.live.tape import Tape
-from agent.setup.rig import Rig
+from agent.setup.engines import Engines
 from agent.web import picture
 from agent.web.allowance import Allowance
 from agent.web.messages import OUR_FAULT, POLICY, Played, Pong, SessionOverError, Switch, audio, parse
@@ -61,23 +61,23 @@ class WebSession:
     """One conversation over `socket`; use `run`."""
 
     def __init__(
-        self, rig: Rig, offer: Offer, socket: web.WebSocketResponse, sinks: Sequence[TurnSink], tape: Tape
+        self, engines: Engines, offer: Offer, socket: web.WebSocketResponse, sinks: Sequence[TurnSink], tape: Tape
     ) -> None:
-        self._rig = rig
+        self._engines = engines
         self._offer = offer
         self._socket = socket
         self.tape = tape
-        self._clock = PageClock(rig.clock)
+        self._clock = PageClock(engines.clock)
         self._outbox: Queue[bytes | dict[str, object]] = Queue(_OUTBOX_BOUND)
         self._over: asyncio.Future[SessionOverError | None] = asyncio.get_running_loop().create_future()
-        self._output = BrowserOutput(rig.clock, self._send, self._shifted, self._played)
-        self.conversation = Conversation(rig, offer.llm, offer.mode, self._output, self._on_event, sinks)
+        self._output = BrowserOutput(engines.clock, self._send, self._shifted, self._played)
+        self.conversation = Conversation(engines, offer.llm, offer.mode, self._output, self._on_event, sinks)
         self._frames_in, self._frames = anyio.create_memory_object_stream[AudioFrame](_FRAMES_BOUND)
         self._wanted: dict[str, str] = {}
         self._switch_wanted = asyncio.Event()
         self._captured = 0
-        self._audio_allowance = Allowance(_REAL_TIME * SAMPLE_RATE_HZ, _AUDIO_BURST_S * SAMPLE_RATE_HZ, rig.clock)
-        self._text_allowance = Allowance(_TEXTS_PER_S, _TEXTS_BURST, rig.clock)
+        self._audio_allowance = Allowance(_REAL_TIME * SAMPLE_RATE_HZ, _AUDIO_BURST_S * SAMPLE_RATE_HZ, engines.clock)
+        self._text_allowance = Allowance(_TEXTS_PER_S, _TEXTS_BURST, engines.clock)
 
     async def run(self, name: str) -> None:
         """Converse until the page leaves or does something that it must not; `name` is its downloads' address."""
@@ -191,7 +191,7 @@ class WebSession:
     async def _show(self) -> None:
         shown: dict[str, object] = {}
         while True:
-            now = picture.current(self.conversation.current, self._rig.clock())
+            now = picture.current(self.conversation.current, self._engines.clock())
             if now["state"] == "paused":  # the clock goes on, the answer does not
                 now |= {key: shown[key] for key in ("said", "unsaid") if key in shown}
             if now != shown:

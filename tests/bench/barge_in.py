@@ -13,7 +13,7 @@ import numpy as np
 from agent.measure.recordings import Recording, shipped
 from agent.measure.replay import Replay, Replayed
 from agent.setup.config import load_config
-from agent.setup.rig import open_rig
+from agent.setup.engines import open_engines
 from pipelines.events import SAMPLE_RATE_HZ, Pcm
 from pipelines.stopwatch.percentiles import percentiles
 from pipelines.stopwatch.timeline import Stage
@@ -54,10 +54,10 @@ def onset_to_silence_ms(replayed: Replayed) -> float | None:
 async def main() -> None:
     """Measure and print."""
     config = load_config()
-    async with open_rig(config, [LLM]) as rig:
+    async with open_engines(config, [LLM]) as engines:
 
         async def replayed(recording: Recording) -> Replayed:
-            return await Replay(recording, rig.clock).run(rig.session_builder(LLM, Mode.SPECULATIVE))
+            return await Replay(recording, engines.clock).run(engines.session_builder(LLM, Mode.SPECULATIVE))
 
         interruptions = [await replayed(recording) for recording in shipped("barge_in")]
         sounds = await asyncio.gather(*map(replayed, shipped("backchannel", "sounds")))

@@ -14,9 +14,9 @@ from rich.table import Table
 
 from agent.measure.recordings import shipped
 from agent.measure.silences import understood
-from agent.models.engines import load_stt
-from agent.resources import shipped as folder
+from agent.models.load import load_stt
 from agent.setup.config import load_config
+from agent.system.resources import shipped as folder
 from pipelines.audio import to_float
 from pipelines.events import SAMPLE_RATE_HZ, Pcm
 

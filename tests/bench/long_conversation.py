@@ -15,7 +15,7 @@ from pathlib import Path
 from threading import Thread
 
 from agent.measure.recordings import shipped
-from agent.resources import shipped as resource
+from agent.system.resources import shipped as resource
 from agent.trace.reader import read_trace
 from tests.live.virtual_card import missing, virtual_card
 

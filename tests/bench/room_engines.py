@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from agent.resources import shipped
+from agent.system.resources import shipped
 from tests.bench.room_calls import Asked, call, figures, questions
 from tests.live.livekit_server import LiveKitServer, livekit_server
 from tests.live.room_agent import LLM, quickturn_room

@@ -18,7 +18,7 @@ from pathlib import Path
 from agent.measure.recordings import Recording, shipped
 from agent.measure.replay import Replay
 from agent.setup.config import load_config
-from agent.setup.rig import Rig, open_rig
+from agent.setup.engines import Engines, open_engines
 from pipelines.turn import Mode
 
 LLM = "sim/cerebras-llama3.1-8b"
@@ -47,13 +47,13 @@ def given_out_mb() -> float:
     return float(told.uordblks + told.hblkhd) / 1e6
 
 
-async def lane(rig: Rig, asked: Iterator[Recording], latencies_ms: list[float], turns: int) -> None:
+async def lane(engines: Engines, asked: Iterator[Recording], latencies_ms: list[float], turns: int) -> None:
     """Ask one question after another until there are enough answers."""
-    build = rig.session_builder(LLM, Mode.SPECULATIVE)
+    build = engines.session_builder(LLM, Mode.SPECULATIVE)
     for recording in asked:
         if len(latencies_ms) >= turns:
             return
-        (turn,) = (await Replay(recording, rig.clock).run(build)).turns
+        (turn,) = (await Replay(recording, engines.clock).run(build)).turns
         latencies_ms.append(turn.trace.turn_latency_ms or math.nan)
         if len(latencies_ms) % max(1, turns // 6) == 0:
             gc.collect()
@@ -66,9 +66,9 @@ async def main() -> None:
     turns = int(sys.argv[1]) if len(sys.argv) > 1 else 300
     config = load_config()
     asked, latencies_ms = cycle(shipped("question_short", "question_long")), list[float]()
-    async with open_rig(config, [LLM]) as rig, asyncio.TaskGroup() as lanes:
+    async with open_engines(config, [LLM]) as engines, asyncio.TaskGroup() as lanes:
         for number in range(LANES):
-            lanes.create_task(lane(rig, asked, latencies_ms, turns), name=f"lane {number}")
+            lanes.create_task(lane(engines, asked, latencies_ms, turns), name=f"lane {number}")
     sixth = max(1, turns // 6)
     first, last = (statistics.median(part) for part in (latencies_ms[:sixth], latencies_ms[-sixth:]))
     print(f"turn latency p50 with all lanes at once: first sixth {first:.0f} ms, last sixth {last:.0f} ms")

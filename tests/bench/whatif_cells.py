@@ -12,7 +12,7 @@ from statistics import median
 from agent.measure.statistics import percentiles
 
 from agent.setup.config import load_config
-from agent.setup.rig import read_catalogue
+from agent.setup.engines import read_catalogue
 from agent.whatif.points import read_base, speed_of
 from pipelines.stopwatch.whatif import Change, predict, read_turn
 from pipelines.turn import Mode

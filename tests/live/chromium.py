@@ -12,7 +12,7 @@ import pytest
 import soundfile
 
 from agent.measure.recordings import shipped as shipped_recordings
-from agent.resources import shipped
+from agent.system.resources import shipped
 from pipelines.events import SAMPLE_RATE_HZ
 
 playwright = pytest.importorskip("playwright.sync_api", reason="pip install playwright (the package alone)")

@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from agent.resources import shipped
+from agent.system.resources import shipped
 from tests.command_line import quickturn
 from tests.ports import free_port
 

@@ -165,7 +165,7 @@ def answered_as_fast_as_traced(room: Room) -> None:
 
 
 def shipped_wav(name: str) -> Path:
-    from agent.resources import shipped as resource
+    from agent.system.resources import shipped as resource
 
     return resource("recordings") / f"{name}.flac"
 

@@ -11,7 +11,7 @@ from agent.room.access import LiveKit
 from agent.room.agent_session.stay import AgentSessionStay
 from agent.room.presence import Ending
 from agent.setup.config import load_config
-from agent.setup.rig import open_rig
+from agent.setup.engines import open_engines
 from pipelines.stopwatch.record import TurnRecord
 from tests.live.caller import Caller, joined
 from tests.live.livekit_server import LiveKitServer, livekit_server
@@ -53,8 +53,8 @@ def stay(
 
     async def main() -> tuple[Ending, list[TurnRecord]]:
         sink, config = Sink(), load_config(None, {"agent": SPEECH, "room": {"greeting": "", "absent_s": 1.0}})
-        async with open_rig(config, [LLM]) as rig:
-            agent = AgentSessionStay(rig, [LLM], [sink])
+        async with open_engines(config, [LLM]) as engines:
+            agent = AgentSessionStay(engines, [LLM], [sink])
             seat = LiveKit(server.url, server.api_key, server.api_secret).seat(room, "agent")
             staying = asyncio.create_task(agent.run(seat), name="stay")
             await agent.ready.wait()

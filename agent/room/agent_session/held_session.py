@@ -1,4 +1,4 @@
-"""An AgentSession over the engines of a rig: the same recogniser, voice, model, tools and prompt as Quickturn's own
+"""An AgentSession over a run's engines: the same recogniser, voice, model, tools and prompt as Quickturn's own
 engine, as plugins, and the same record for each turn. It knows no room; give it one, or an input and an output.
 
 Set-ups: `DEFAULTS` leaves turn taking to LiveKit as it ships; `BEST` is the fastest that AgentSession can do with these
@@ -25,7 +25,7 @@ from agent.exports.telemetry import TurnSink
 from agent.plugins import STT, TTS
 from agent.room.agent_session.watch import MODE, TurnWatch
 from agent.room.agent_session.watched_agent import WatchedAgent
-from agent.setup.rig import Rig
+from agent.setup.engines import Engines
 from pipelines.errors import InputError
 from pipelines.events import ChatMessage
 from pipelines.stopwatch.record import TurnHeader, TurnRecord
@@ -79,7 +79,7 @@ class Held:
 
 @asynccontextmanager
 async def held_session(
-    rig: Rig,
+    engines: Engines,
     llm_name: str,
     sinks: Sequence[TurnSink],
     set_up: SetUp = BEST,
@@ -87,24 +87,26 @@ async def held_session(
     history: Sequence[ChatMessage] = (),
     room: str | None = None,
 ) -> AsyncIterator[Held]:
-    """A session with our plugins over the rig's engines, which goes on from `history`; it is closed on leaving.
+    """A session with our plugins over the run's engines, which goes on from `history`; it is closed on leaving.
 
     `room` stands in each record. Raises InputError where LiveKit's OpenAI plugin is not installed.
     """
-    stt = STT(rig.stt, vad=rig.config.vad, endpointing=rig.config.endpointing, turn_detector=rig.turn_detector)
-    tts = TTS(rig.tts, first_unit=rig.config.reply.first_unit)
-    model = chat_model(rig, llm_name)
+    stt = STT(
+        engines.stt, vad=engines.config.vad, endpointing=engines.config.endpointing, turn_detector=engines.turn_detector
+    )
+    tts = TTS(engines.tts, first_unit=engines.config.reply.first_unit)
+    model = chat_model(engines, llm_name)
     header = TurnHeader(
         mode=MODE,
         llm=llm_name,
-        simulated=rig.models[llm_name].endpoint.simulated,
-        stt=rig.stt.name,
-        tts=rig.tts.name,
+        simulated=engines.models[llm_name].endpoint.simulated,
+        stt=engines.stt.name,
+        tts=engines.tts.name,
         labelled=False,
         room=room,
         set_up=set_up.name,
     )
-    watch = TurnWatch(rig.clock, rig.prices, header, _to(sinks))
+    watch = TurnWatch(engines.clock, engines.prices, header, _to(sinks))
     session: AgentSession[Any] = AgentSession(
         stt=stt,
         vad=NOT_GIVEN if set_up.vad_silence_s is None else inference.VAD(min_silence_duration=set_up.vad_silence_s),
@@ -115,8 +117,8 @@ async def held_session(
         aec_warmup_duration=None,
         user_away_timeout=None,
     )
-    tools = [_livekit_tool(one) for one in rig.tools]
-    agent = WatchedAgent(watch, rig.config.agent.system_prompt.strip(), tts, tools, _as_context(history))
+    tools = [_livekit_tool(one) for one in engines.tools]
+    agent = WatchedAgent(watch, engines.config.agent.system_prompt.strip(), tts, tools, _as_context(history))
     watch.watch(session, stt)
     try:
         yield Held(session, agent, watch)
@@ -134,9 +136,9 @@ def preload() -> None:
     _openai_plugin()
 
 
-def chat_model(rig: Rig, llm_name: str) -> Any:
-    """The rig's model as LiveKit's OpenAI plugin asks it. Raises InputError where that is missing."""
-    endpoint, settings = rig.models[llm_name].endpoint, rig.config.llm
+def chat_model(engines: Engines, llm_name: str) -> Any:
+    """The run's model as LiveKit's OpenAI plugin asks it. Raises InputError where that is missing."""
+    endpoint, settings = engines.models[llm_name].endpoint, engines.config.llm
     return _openai_plugin().LLM(
         model=endpoint.model.id,
         base_url=endpoint.base_url,

@@ -17,14 +17,14 @@ from agent.exports.telemetry import TurnSink
 from agent.room.access import Seat
 from agent.room.agent_session.held_session import BEST, Held, SetUp, held_session
 from agent.room.presence import Ending, Presence
-from agent.setup.rig import Rig
+from agent.setup.engines import Engines
 from pipelines.errors import ServiceError
 from pipelines.events import SAMPLE_RATE_HZ, ChatMessage
 
 
 async def converse(
     room: rtc.Room,
-    rig: Rig,
+    engines: Engines,
     llm: str,
     sinks: Sequence[TurnSink],
     participant_identity: str | None = None,
@@ -36,10 +36,10 @@ async def converse(
     Raises InputError where LiveKit's OpenAI plugin is not installed, and ServiceError where AgentSession gives up.
     """
     over = asyncio.Event()
-    async with held_session(rig, llm, sinks, set_up, room=room.name) as held:
+    async with held_session(engines, llm, sinks, set_up, room=room.name) as held:
         closed = _closed(held.session, over.set)
         room.on("disconnected", lambda reason: over.set())
-        await held.start(room=room, room_options=_room_options(rig, participant_identity))
+        await held.start(room=room, room_options=_room_options(engines, participant_identity))
         await over.wait()
     if closed and closed[0].error is not None:
         raise ServiceError(f"AgentSession gave up: {closed[0].error.error}")
@@ -62,7 +62,7 @@ class AgentSessionStay:
 
     def __init__(
         self,
-        rig: Rig,
+        engines: Engines,
         llms: Sequence[str],
         sinks: Sequence[TurnSink],
         opening: str = "",
@@ -70,13 +70,13 @@ class AgentSessionStay:
         set_up: SetUp = BEST,
     ) -> None:
         self.ready = asyncio.Event()
-        self._rig = rig
+        self._engines = engines
         self._llm = llms[0]
         self._sinks = sinks
-        self._opening = opening or ("" if history else rig.config.room.greeting)
+        self._opening = opening or ("" if history else engines.config.room.greeting)
         self._earlier = tuple(history)
         self._set_up = set_up
-        self._presence = Presence(rig.config.room, rig.clock, lambda line: None, patient=False)
+        self._presence = Presence(engines.config.room, engines.clock, lambda line: None, patient=False)
         self._held: Held | None = None
         self._greeted = False
 
@@ -94,14 +94,14 @@ class AgentSessionStay:
 
     async def run(self, seat: Seat) -> Ending:
         """Stay until the room ends, nobody is left, or `leave`. Raises InputError and ServiceError."""
-        presence, rig = self._presence, self._rig
+        presence, engines = self._presence, self._engines
         room = presence.room
         async with (
             presence.inside(seat, auto_subscribe=True),
-            held_session(rig, self._llm, self._sinks, self._set_up, history=self._earlier, room=room.name) as held,
+            held_session(engines, self._llm, self._sinks, self._set_up, history=self._earlier, room=room.name) as held,
         ):
             closed = _closed(held.session, presence.look)
-            await held.start(room=room, room_options=_room_options(rig, rig.config.room.participant or None))
+            await held.start(room=room, room_options=_room_options(engines, engines.config.room.participant or None))
             self._held = held
             self.ready.set()
             while (ending := self._ending(held)) is None and not closed:
@@ -121,10 +121,10 @@ class AgentSessionStay:
         return self._presence.ending(busy=held.watch.is_answering or held.session.current_speech is not None)
 
 
-def _room_options(rig: Rig, participant_identity: str | None) -> RoomOptions:
+def _room_options(engines: Engines, participant_identity: str | None) -> RoomOptions:
     return RoomOptions(
         audio_input=AudioInputOptions(sample_rate=SAMPLE_RATE_HZ, frame_size_ms=10),
-        audio_output=AudioOutputOptions(sample_rate=rig.tts.sample_rate_hz),
+        audio_output=AudioOutputOptions(sample_rate=engines.tts.sample_rate_hz),
         participant_identity=NOT_GIVEN if participant_identity is None else participant_identity,
         close_on_disconnect=False,  # who comes back is answered again
     )

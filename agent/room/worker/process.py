@@ -1,23 +1,21 @@
 """The worker's process: LiveKit asked whether it lets us in, the models loaded, rooms served until a signal."""
 
-import asyncio
 import os
-import signal
-from collections.abc import Iterator, Sequence
-from contextlib import AsyncExitStack, contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
 from agent.exports.prometheus import TurnMetrics
-from agent.exports.telemetry import Numbered, TurnSink, open_telemetry
+from agent.exports.telemetry import Numbered, TurnSink
 from agent.room.session import RoomSession
 from agent.room.worker.log import keep_native_log, quieten
 from agent.room.worker.places import Arrival, Enter, Stay
 from agent.room.worker.worker import Post, Worker
+from agent.runtime import open_runtime
 from agent.setup.config import Config
-from agent.setup.rig import Rig, open_rig
-from agent.trace.files import TraceFile, session_line
+from agent.setup.engines import Engines
+from agent.system.signals import stop_signals
 from pipelines.errors import InputError
 
 
@@ -56,36 +54,32 @@ async def work(wanted: Work) -> bool:
         preload()  # 3 s that the first room would wait for
     # LiveKit would load its own models into every process; our engine has its own.
     os.environ.setdefault("LIVEKIT_AGENTS_PRELOAD_LOCAL_INFERENCE", "0")
-    async with AsyncExitStack() as stack:
-        rig = await stack.enter_async_context(open_rig(wanted.config, wanted.llms))
-        telemetry = stack.enter_context(open_telemetry(wanted.config.telemetry))
-        traces = [stack.enter_context(TraceFile(wanted.trace, session_line(rig)))] if wanted.trace else []
-        for note in telemetry.notes:
+    async with open_runtime(wanted.config, wanted.llms, wanted.trace) as runtime:
+        for note in runtime.notes:
             _say(note)
         keep_native_log()
-        sinks = (Numbered([*traces, *telemetry.sinks]),)
-        worker = Worker(wanted.post, _enter(wanted, rig, sinks), _say)
-        for sink in telemetry.sinks:
+        worker = Worker(wanted.post, _enter(wanted, runtime.engines, (Numbered(runtime.sinks),)), _say)
+        for sink in runtime.sinks:
             if isinstance(sink, TurnMetrics):
                 _show_load(worker, sink)
-        with signals() as (told, at_once):
+        with stop_signals() as (told, at_once):
             return await worker.run(told, at_once)
 
 
-def _enter(wanted: Work, rig: Rig, sinks: Sequence[TurnSink]) -> Enter:
+def _enter(wanted: Work, engines: Engines, sinks: Sequence[TurnSink]) -> Enter:
     llms = wanted.llms
 
     def quickturn(arrival: Arrival) -> Stay:
         def tell(line: str) -> None:
             _say(f"room {arrival.room!r}: {line}")
 
-        return RoomSession(rig, llms, sinks, arrival.opening, arrival.history, tell)
+        return RoomSession(engines, llms, sinks, arrival.opening, arrival.history, tell)
 
     def agent_session(arrival: Arrival) -> Stay:
         from agent.room.agent_session.held_session import SET_UPS
         from agent.room.agent_session.stay import AgentSessionStay
 
-        return AgentSessionStay(rig, llms, sinks, arrival.opening, arrival.history, SET_UPS[wanted.set_up])
+        return AgentSessionStay(engines, llms, sinks, arrival.opening, arrival.history, SET_UPS[wanted.set_up])
 
     return quickturn if wanted.engine is Engine.QUICKTURN else agent_session
 
@@ -97,24 +91,6 @@ def _show_load(worker: Worker, metrics: TurnMetrics) -> None:
         "Share of what this worker can serve in real time that is in use; from 1 on it takes no further room.",
         lambda: worker.admission.load,
     )
-
-
-@contextmanager
-def signals() -> Iterator[tuple[asyncio.Event, asyncio.Event]]:
-    """Set by the first and by the second SIGTERM or SIGINT."""
-    loop, told, at_once = asyncio.get_running_loop(), asyncio.Event(), asyncio.Event()
-
-    def signalled() -> None:
-        (at_once if told.is_set() else told).set()
-
-    numbers = (signal.SIGINT, signal.SIGTERM)
-    for number in numbers:
-        loop.add_signal_handler(number, signalled)
-    try:
-        yield told, at_once
-    finally:
-        for number in numbers:
-            loop.remove_signal_handler(number)
 
 
 def _say(line: str) -> None:

@@ -25,8 +25,8 @@ from agent.room.worker.fleet_room import PREFIX, FleetRoom
 from agent.room.worker.handover import handed_over
 from agent.room.worker.log import connection_lost_calls
 from agent.room.worker.places import Arrival, Enter, Place, Places
-from agent.setup.cores import cores
 from agent.setup.room_settings import RoomSettings
+from agent.system.cores import cores
 from pipelines.errors import InputError
 
 log = logging.getLogger(__name__)

@@ -8,13 +8,13 @@ import pytest
 
 from agent.live.conversation import Conversation
 from agent.measure.replay import VirtualOutput
-from agent.setup.rig import Rig
+from agent.setup.engines import Engines
 from pipelines.errors import InputError
 from pipelines.events import AudioFrame, ChatMessage
 from pipelines.session import OpeningBegan, OpeningEnded, SessionEvent, TurnBegan, TurnCommitted, TurnFinished
 from pipelines.stopwatch.record import TurnRecord
 from pipelines.turn import Mode
-from tests.agent.scripted_rig import LLM, scripted_rig
+from tests.agent.scripted_engines import LLM, scripted_engines
 from tests.scripted import ScriptedSTT, microphone, now, silence, voice
 from tests.virtual_time import run
 
@@ -34,7 +34,7 @@ class Held:
 
     def __init__(
         self,
-        rig: Rig,
+        engines: Engines,
         opening: str = "",
         history: tuple[ChatMessage, ...] = (),
     ) -> None:
@@ -42,7 +42,7 @@ class Held:
         self.sink = Sink()
         output = VirtualOutput(now, now(), lambda: False)
         mode, sinks = Mode.SPECULATIVE, [self.sink]
-        self.conversation = Conversation(rig, LLM, mode, output, self._note, sinks, opening, history)
+        self.conversation = Conversation(engines, LLM, mode, output, self._note, sinks, opening, history)
 
     def _note(self, event: SessionEvent, document: TurnRecord | None) -> None:
         self.events.append(event)
@@ -51,7 +51,7 @@ class Held:
 
 def test_a_finished_turn_is_told_with_its_document() -> None:
     async def main() -> Held:
-        held = Held(scripted_rig())
+        held = Held(scripted_engines())
         await held.conversation.run(microphone(*QUESTION))
         return held
 
@@ -67,7 +67,7 @@ def test_a_finished_turn_is_told_with_its_document() -> None:
 
 def test_the_mode_can_be_changed_between_turns() -> None:
     async def main() -> Held:
-        held = Held(scripted_rig(ScriptedSTT(turns=(("Who?",), ("When?",)))))
+        held = Held(scripted_engines(ScriptedSTT(turns=(("Who?",), ("When?",)))))
 
         async def frames() -> AsyncIterator[AudioFrame]:
             async for frame in microphone(*QUESTION, *QUESTION):
@@ -94,7 +94,7 @@ def test_the_mode_can_be_changed_between_turns() -> None:
 )
 def test_what_is_unknown_changes_nothing(change: dict[str, str], says: str) -> None:
     async def main() -> None:
-        held = Held(scripted_rig())
+        held = Held(scripted_engines())
         with pytest.raises(InputError, match=says):
             await held.conversation.switch(**change)
         assert (held.conversation.llm, held.conversation.mode) == (LLM, Mode.SPECULATIVE)
@@ -105,13 +105,13 @@ def test_what_is_unknown_changes_nothing(change: dict[str, str], says: str) -> N
 @pytest.mark.slow
 def test_a_model_is_connected_when_it_is_first_switched_to() -> None:
     from agent.setup.config import load_config
-    from agent.setup.rig import open_rig
+    from agent.setup.engines import open_engines
 
     async def main() -> None:
-        async with open_rig(load_config(), [LLM]) as rig:
-            conversation = Conversation(rig, LLM, Mode.STREAMING, VirtualOutput(now, now(), lambda: False))
+        async with open_engines(load_config(), [LLM]) as engines:
+            conversation = Conversation(engines, LLM, Mode.STREAMING, VirtualOutput(now, now(), lambda: False))
             await conversation.switch(llm="sim/30:400")
-            assert set(rig.models) == {LLM, "sim/30:400"}
+            assert set(engines.models) == {LLM, "sim/30:400"}
             with pytest.raises(InputError, match="CEREBRAS_API_KEY"):
                 await conversation.switch(llm="cerebras/llama3.1-8b")
             assert conversation.llm == "sim/30:400"
@@ -126,7 +126,7 @@ def opened(*spoken: Any, history: tuple[ChatMessage, ...] = ()) -> Held:
     """A conversation that the agent opens; the scripted speech of its opening takes a second."""
 
     async def main() -> Held:
-        held = Held(scripted_rig(), OPENING, history)
+        held = Held(scripted_engines(), OPENING, history)
         await held.conversation.run(microphone(*spoken))
         return held
 

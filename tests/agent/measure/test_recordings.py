@@ -5,8 +5,8 @@ import pytest
 import soundfile
 from numpy.typing import NDArray
 
-from agent import resources
 from agent.measure.recordings import Pause, Recording, load, shipped
+from agent.system import resources
 from pipelines.errors import ConfigError, InputError
 from pipelines.events import Pcm
 
@@ -345,7 +345,7 @@ def test_shipped_recordings_are_chosen_by_kind() -> None:
 
 
 def test_an_installed_wheel_brings_its_recordings_along(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert resources.shipped("recordings") == Path(resources.__file__).parents[1] / "recordings"
+    assert resources.shipped("recordings") == Path(resources.__file__).parents[2] / "recordings"
     (tmp_path / "share" / "recordings").mkdir(parents=True)
     monkeypatch.setattr(resources, "_PACKAGE", tmp_path)
     assert resources.shipped("recordings") == tmp_path / "share" / "recordings"

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from agent.measure.replay import Replay, Replayed
-from agent.resources import shipped
+from agent.system.resources import shipped
 from pipelines.llm.catalogue_file import load_catalogue
 from pipelines.llm.chat import ChatCompletions, ChatSettings
 from pipelines.pacer.simulator import Pacer

@@ -11,7 +11,7 @@ from agent.live.conversation import Conversation
 from agent.measure.replay import VirtualOutput
 from agent.room.captions import Captions, Party
 from pipelines.turn import Mode
-from tests.agent.scripted_rig import LLM, scripted_rig
+from tests.agent.scripted_engines import LLM, scripted_engines
 from tests.scripted import ScriptedSTT, microphone, now, silence, voice
 from tests.virtual_time import run
 
@@ -56,7 +56,7 @@ def test_words_that_a_pause_keeps_back_are_not_shown_as_heard() -> None:
         stt = ScriptedSTT(turns=(("What time is it?",), ("No, tell me a joke.",)), final_ms=1_000)
         output = VirtualOutput(now, now(), lambda: False)
         conversation = Conversation(
-            scripted_rig(stt), LLM, Mode.SPECULATIVE, output, lambda event, _: captions.on_event(event)
+            scripted_engines(stt), LLM, Mode.SPECULATIVE, output, lambda event, _: captions.on_event(event)
         )
         showing = asyncio.create_task(captions.run(conversation), name="captions")
         question = silence(320), voice(1_600), silence(1_900)

@@ -67,16 +67,16 @@ def test_a_wrong_value_is_refused_by_its_full_path(toml: str, says: str, tmp_pat
 
 @pytest.mark.slow
 def test_each_model_of_a_rig_has_the_standby_behind_it_and_its_price_is_known() -> None:
-    from agent.setup.rig import open_rig
+    from agent.setup.engines import open_engines
 
     config = read_config(None, standby="sim/cerebras-llama3.1-8b")
 
     async def look() -> None:
         async with AsyncExitStack() as stack:
-            rig = await stack.enter_async_context(open_rig(config, ["sim/10:1000"]))
-            assert isinstance(rig.models["sim/10:1000"].chat, Failover)
-            assert rig.prices["sim/cerebras-llama3.1-8b"].usd_per_m_input is not None
-            assert session_line(rig).engines["llm"] == ("sim/10:1000", "sim/cerebras-llama3.1-8b")
+            engines = await stack.enter_async_context(open_engines(config, ["sim/10:1000"]))
+            assert isinstance(engines.models["sim/10:1000"].chat, Failover)
+            assert engines.prices["sim/cerebras-llama3.1-8b"].usd_per_m_input is not None
+            assert session_line(engines).engines["llm"] == ("sim/10:1000", "sim/cerebras-llama3.1-8b")
 
     asyncio.run(look())
 

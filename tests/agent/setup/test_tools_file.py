@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from agent.setup.config import load_config
-from agent.setup.rig import open_rig
+from agent.setup.engines import open_engines
 from agent.setup.tools import load_tools
 from pipelines.errors import InputError
 from tests.virtual_time import run
@@ -63,7 +63,7 @@ def test_two_tools_of_one_name_are_refused_before_anything_is_loaded(tmp_path: P
     config = load_config(None, {"agent": {"tools_file": str(mine)}})
 
     async def opened() -> None:
-        async with open_rig(config, ["sim/100:100"]):
+        async with open_engines(config, ["sim/100:100"]):
             raise AssertionError
 
     with pytest.raises(InputError, match="two are called 'get_weather'"):

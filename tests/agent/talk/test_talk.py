@@ -16,7 +16,7 @@ from agent.talk.microphone import Microphone
 from agent.talk.talk import Keys
 from pipelines.stopwatch.whatif import Speed
 from pipelines.turn import Mode
-from tests.agent.scripted_rig import LLM, scripted_rig
+from tests.agent.scripted_engines import LLM, scripted_engines
 from tests.agent.talk.mic import Mic
 from tests.recorded_turns import simulated
 from tests.records import SESSION
@@ -28,7 +28,7 @@ class Desk:
 
     def __init__(self, folder: Path) -> None:
         self.conversation = Conversation(
-            scripted_rig(), LLM, Mode.SPECULATIVE, VirtualOutput(now, now(), lambda: False)
+            scripted_engines(), LLM, Mode.SPECULATIVE, VirtualOutput(now, now(), lambda: False)
         )
         self.mic = Mic()
         microphone, llms = cast(Microphone, self.mic), [LLM, "nobody/fast"]

@@ -9,7 +9,7 @@ import pytest
 
 from agent.trace.files import TraceFile, machine, session_line
 from pipelines.errors import InputError
-from tests.agent.scripted_rig import LLM, scripted_rig
+from tests.agent.scripted_engines import LLM, scripted_engines
 from tests.records import SESSION, plain, record
 from tests.scripted import ENDPOINTING
 
@@ -95,7 +95,7 @@ def test_a_disk_that_fills_up_is_told_and_closing_does_not_hide_it(tmp_path: Pat
 
 
 def test_the_session_line_tells_version_config_machine_and_engines() -> None:
-    line = json.loads(json.dumps(plain(session_line(scripted_rig()))))
+    line = json.loads(json.dumps(plain(session_line(scripted_engines()))))
     assert set(line) >= {"type", "version", "quickturn", "config", "machine", "engines", "simulated"}
     assert line["type"] == "session"
     assert line["engines"] == {
@@ -112,7 +112,7 @@ def test_the_session_line_tells_version_config_machine_and_engines() -> None:
 def test_the_session_line_holds_no_key(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("OPENAI_API_KEY", "CEREBRAS_API_KEY"):
         monkeypatch.setenv(name, "sk-secret")
-    assert "sk-secret" not in json.dumps(plain(session_line(scripted_rig())))
+    assert "sk-secret" not in json.dumps(plain(session_line(scripted_engines())))
     assert os.environ["OPENAI_API_KEY"] == "sk-secret"
 
 

@@ -1,4 +1,4 @@
-"""The server behind the page, over a real socket and scripted stages: turns, barge-in, limits, doors, downloads."""
+"""The server behind the page, over a real socket and scripted stages: turns, barge-in, limits, access, downloads."""
 
 import asyncio
 import io
@@ -21,8 +21,8 @@ from aiohttp import web
 
 from agent.measure.output_folder import read_wav
 from agent.measure.recordings import load
-from agent.setup.rig import Rig
-from agent.web.doors import Doors
+from agent.setup.engines import Engines
+from agent.web.access_policy import AccessPolicy
 from agent.web.messages import SessionOverError, parse
 from agent.web.output import BrowserOutput
 from agent.web.page_clock import PageClock
@@ -31,7 +31,7 @@ from agent.web.server import Server, listening
 from pipelines.errors import InputError
 from pipelines.events import Pcm
 from pipelines.stopwatch.record import TurnRecord
-from tests.agent.scripted_rig import LLM, scripted_rig
+from tests.agent.scripted_engines import LLM, scripted_engines
 from tests.agent.web.web_page import Page, opened, serving
 from tests.scripted import REPLY, ScriptedLLM, ScriptedSTT, ScriptedTTS, now, silence, voice
 from tests.virtual_time import run, run_on_loopback
@@ -39,11 +39,11 @@ from tests.virtual_time import run, run_on_loopback
 QUESTION = silence(96), voice(704)
 
 
-def quick_rig(**stages: Any) -> Rig:
+def quick_engines(**stages: Any) -> Engines:
     """One that speaks fast."""
-    rig = scripted_rig(**stages)
-    cast(ScriptedTTS, rig.tts).letter_ms = 15
-    return rig
+    engines = scripted_engines(**stages)
+    cast(ScriptedTTS, engines.tts).letter_ms = 15
+    return engines
 
 
 async def ask(address: str, rest: Callable[[Page], Awaitable[Any]] | None = None, **options: Any) -> dict[str, Any]:
@@ -62,11 +62,11 @@ async def emptied(server: Server) -> None:
         await asyncio.sleep(0.01)
 
 
-def in_a_conversation(do: Callable[[Page], Awaitable[Any]], rig: Rig | None = None) -> None:
+def in_a_conversation(do: Callable[[Page], Awaitable[Any]], engines: Engines | None = None) -> None:
     """Do something with one page."""
 
     async def main() -> None:
-        async with serving(rig or quick_rig()) as (_, address), opened(address) as page:
+        async with serving(engines or quick_engines()) as (_, address), opened(address) as page:
             await page.told("welcome")
             await do(page)
 
@@ -83,7 +83,7 @@ def test_a_turn_goes_all_the_way_over_the_socket() -> None:
         seen.append(page)
 
     async def main() -> dict[str, Any]:
-        async with serving(quick_rig()) as (_, address):
+        async with serving(quick_engines()) as (_, address):
             return await ask(address, keep)
 
     turn = run_on_loopback(main())
@@ -109,7 +109,7 @@ def states_in_order(states: list[str]) -> list[str]:
 @pytest.mark.parametrize("start_delay_s", [0.02, 0.4])
 def test_times_follow_what_the_page_has_really_played(start_delay_s: float) -> None:
     async def main() -> None:
-        async with serving(quick_rig()) as (server, address):
+        async with serving(quick_engines()) as (server, address):
 
             async def compare(page: Page) -> None:
                 (session,) = server.sessions.values()
@@ -144,12 +144,12 @@ def test_a_user_who_barges_in_is_heard_and_the_page_falls_silent() -> None:
         assert len(page.sound) > said_before
 
     stt = ScriptedSTT(turns=(("What time is it?",), ("No, what day is it?",)))
-    in_a_conversation(interrupt, scripted_rig(stt))
+    in_a_conversation(interrupt, scripted_engines(stt))
 
 
 def test_two_converse_at_once_and_a_third_is_refused_until_one_leaves() -> None:
     async def main() -> None:
-        async with serving(quick_rig()) as (server, address):
+        async with serving(quick_engines()) as (server, address):
 
             async def refused(page: Page) -> None:
                 async with opened(address) as third:
@@ -166,7 +166,7 @@ def test_two_converse_at_once_and_a_third_is_refused_until_one_leaves() -> None:
 
 def test_a_page_that_leaves_in_mid_answer_leaves_nothing_behind(caplog: pytest.LogCaptureFixture) -> None:
     async def main() -> None:
-        async with serving(quick_rig()) as (server, address):
+        async with serving(quick_engines()) as (server, address):
             async with opened(address) as page:
                 await page.speak(*QUESTION)
                 while not page.sound:
@@ -180,8 +180,8 @@ def test_a_page_that_leaves_in_mid_answer_leaves_nothing_behind(caplog: pytest.L
 
 
 def test_the_model_and_the_mode_can_be_changed_in_the_middle() -> None:
-    rig = quick_rig()
-    rig.models["sim/100:200"] = rig.models[LLM]
+    engines = quick_engines()
+    engines.models["sim/100:200"] = engines.models[LLM]
 
     async def change(page: Page) -> None:
         await page.send(type="switch", llm="sim/100:200", mode="streaming")
@@ -191,7 +191,7 @@ def test_the_model_and_the_mode_can_be_changed_in_the_middle() -> None:
         turn = await page.told("turn")
         assert (turn["llm"], turn["mode"]) == ("sim/100:200", "streaming")
 
-    in_a_conversation(change, rig)
+    in_a_conversation(change, engines)
 
 
 @pytest.mark.parametrize(
@@ -219,7 +219,7 @@ def test_a_turn_that_fails_is_shown_and_the_next_one_works() -> None:
         await page.speak(*QUESTION)
         assert (await page.told("turn", 2))["outcome"] == "completed"
 
-    in_a_conversation(fail, quick_rig(llm=ScriptedLLM(errors=(RuntimeError("broken"),))))
+    in_a_conversation(fail, quick_engines(llm=ScriptedLLM(errors=(RuntimeError("broken"),))))
 
 
 def test_turns_of_all_sessions_reach_the_sinks_numbered_as_they_finish() -> None:
@@ -233,7 +233,7 @@ def test_turns_of_all_sessions_reach_the_sinks_numbered_as_they_finish() -> None
 
     async def main() -> list[int]:
         sink = Sink()
-        async with serving(quick_rig(), sinks=[sink]) as (_, address):
+        async with serving(quick_engines(), sinks=[sink]) as (_, address):
             await asyncio.gather(ask(address), ask(address))
         return sink.numbers
 
@@ -248,7 +248,7 @@ def test_the_server_tells_its_pages_that_it_stops() -> None:
 
     async def main() -> tuple[int, str]:
         async with aiohttp.ClientSession() as client:
-            async with serving(quick_rig()) as (_, address):
+            async with serving(quick_engines()) as (_, address):
                 socket = await client.ws_connect(f"{address}/ws", headers={"Origin": address})
                 await socket.receive_json()
                 ended = asyncio.create_task(goodbye(socket))
@@ -302,7 +302,7 @@ def test_what_a_page_must_not_send_ends_its_session_and_no_other(
     misbehave: Callable[[Page], Awaitable[None]], code: int
 ) -> None:
     async def main() -> None:
-        async with serving(quick_rig()) as (server, address), opened(address) as good, opened(address) as bad:
+        async with serving(quick_engines()) as (server, address), opened(address) as good, opened(address) as bad:
             await bad.told("welcome")
             with suppress(aiohttp.ClientConnectionError):  # closed in the middle of it
                 await misbehave(bad)
@@ -346,7 +346,7 @@ def test_a_page_that_lies_about_its_playout_harms_nobody(report: dict[str, Any])
 )
 def test_only_the_servers_own_page_may_converse(headers: dict[str, str], query: str, status: int) -> None:
     async def main() -> None:
-        async with serving(quick_rig()) as (server, address), aiohttp.ClientSession() as client:
+        async with serving(quick_engines()) as (server, address), aiohttp.ClientSession() as client:
             with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
                 await client.ws_connect(f"{address}/ws{query}", headers=headers)
             assert refused.value.status == status
@@ -357,7 +357,7 @@ def test_only_the_servers_own_page_may_converse(headers: dict[str, str], query: 
 
 def test_a_rebound_name_is_given_no_page() -> None:
     async def main() -> list[int]:
-        async with serving(quick_rig()) as (_, address), aiohttp.ClientSession() as client:
+        async with serving(quick_engines()) as (_, address), aiohttp.ClientSession() as client:
             hosts = ["rebound.example", "localhost:9", "[::1]:9"]
             return [(await client.get(f"{address}/setup", headers={"Host": host})).status for host in hosts]
 
@@ -368,7 +368,7 @@ def test_the_token_is_asked_for_everywhere_and_never_logged(caplog: pytest.LogCa
     caplog.set_level(logging.DEBUG)
 
     async def main() -> None:
-        async with serving(quick_rig(), token="open-sesame") as (_, address), aiohttp.ClientSession() as client:
+        async with serving(quick_engines(), token="open-sesame") as (_, address), aiohttp.ClientSession() as client:
             for path in ("/", "/setup", "/ws", "/sessions/x/trace.jsonl", "/sessions/x/conversation.wav"):
                 for query in ("", "?token=", "?token=open-sesam", "?token=%C3%A9"):
                     assert (await client.get(f"{address}{path}{query}")).status == 401, (path, query)
@@ -386,7 +386,7 @@ def test_the_token_is_asked_for_everywhere_and_never_logged(caplog: pytest.LogCa
 )
 def test_other_machines_need_a_token(host: str, token: str | None, says: str) -> None:
     with pytest.raises(InputError, match=says):
-        Doors(host, token).check_setting()
+        AccessPolicy(host, token).check_setting()
 
 
 def test_the_command_refuses_other_machines_without_a_token_at_once() -> None:
@@ -411,7 +411,7 @@ def test_a_port_in_use_is_an_input_error() -> None:
 
 def test_trace_and_wav_can_be_downloaded_while_the_conversation_lasts() -> None:
     async def main() -> None:
-        async with serving(quick_rig()) as (_, address), aiohttp.ClientSession() as client:
+        async with serving(quick_engines()) as (_, address), aiohttp.ClientSession() as client:
 
             async def download(page: Page) -> None:
                 await page.speak(silence(320))  # what is played is ahead of what is captured
@@ -439,7 +439,7 @@ def test_trace_and_wav_can_be_downloaded_while_the_conversation_lasts() -> None:
 
 def test_each_conversation_is_kept_in_a_folder_of_its_own(tmp_path: Path) -> None:
     async def main() -> None:
-        async with serving(quick_rig(), record=tmp_path) as (server, address):
+        async with serving(quick_engines(), record=tmp_path) as (server, address):
             for _ in range(2):
                 await ask(address)
                 await emptied(server)
@@ -460,7 +460,7 @@ def test_a_recording_that_cannot_be_written_ends_that_session_with_a_reason(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def main() -> int | None:
-        async with serving(quick_rig(), record=tmp_path / "file") as (server, address), opened(address) as page:
+        async with serving(quick_engines(), record=tmp_path / "file") as (server, address), opened(address) as page:
             code = await page.closed()
             assert not server.sessions
             return code
@@ -472,7 +472,7 @@ def test_a_recording_that_cannot_be_written_ends_that_session_with_a_reason(
 
 def test_the_setup_offers_models_that_say_when_they_are_simulated() -> None:
     async def main() -> dict[str, Any]:
-        async with serving(quick_rig()) as (_, address), aiohttp.ClientSession() as client:
+        async with serving(quick_engines()) as (_, address), aiohttp.ClientSession() as client:
             page = await client.get(f"{address}/")
             assert "default-src 'self'" in page.headers["Content-Security-Policy"]
             answer: dict[str, Any] = await (await client.get(f"{address}/setup")).json()

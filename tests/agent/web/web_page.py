@@ -14,13 +14,13 @@ from typing import Any
 import aiohttp
 import numpy as np
 
-from agent.setup.rig import Rig
-from agent.web.doors import Doors
+from agent.setup.engines import Engines
+from agent.web.access_policy import AccessPolicy
 from agent.web.server import Server, listening
 from agent.web.session import Offer
 from pipelines.events import Pcm
 from pipelines.turn import Mode
-from tests.agent.scripted_rig import LLM
+from tests.agent.scripted_engines import LLM
 from tests.scripted import now
 
 FRAME = 512
@@ -30,11 +30,11 @@ _TICK_S = 0.05
 
 @asynccontextmanager
 async def serving(
-    rig: Rig, *, limit: int = 2, token: str | None = None, sinks: Any = (), record: Path | None = None
+    engines: Engines, *, limit: int = 2, token: str | None = None, sinks: Any = (), record: Path | None = None
 ) -> AsyncIterator[tuple[Server, str]]:
     """The server and its address."""
     offer = Offer([LLM, "sim/100:200"], ["sim/120:20"], LLM, Mode.SPECULATIVE)
-    server = Server(rig, offer, Doors("127.0.0.1", token), limit, sinks, record)
+    server = Server(engines, offer, AccessPolicy("127.0.0.1", token), limit, sinks, record)
     async with listening(server.app(), "127.0.0.1", 0) as port:
         yield server, f"http://127.0.0.1:{port}"
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.resources import shipped
+from agent.system.resources import shipped
 from agent.whatif.points import Point, predict_point, read_base
 from agent.whatif.verify import Verified, error_percentiles
 from pipelines.llm.catalogue_file import load_catalogue

@@ -4,7 +4,7 @@ from contextlib import AsyncExitStack, aclosing
 
 import pytest
 
-from agent.resources import shipped
+from agent.system.resources import shipped
 from pipelines.errors import LLMError, LLMFault
 from pipelines.events import Answering, ChatEvent, ChatMessage, FailoverAction, FailoverDecision, TextDelta
 from pipelines.llm.breaker import BreakerState

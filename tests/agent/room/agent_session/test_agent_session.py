@@ -17,12 +17,12 @@ from agent.room.agent_session.held_session import BEST, SetUp, held_session
 from agent.room.agent_session.watch import MODE, TurnWatch
 from agent.room.agent_session.watched_agent import WatchedAgent
 from agent.setup.config import load_config
-from agent.setup.rig import open_rig
+from agent.setup.engines import open_engines
 from pipelines.errors import InputError, StageError
 from pipelines.events import SAMPLE_RATE_HZ
 from pipelines.stopwatch.record import TurnHeader, TurnRecord
 from tests.agent.room.livekit_io import Loudspeaker, Microphone, ScriptedModel
-from tests.agent.scripted_rig import LLM, scripted_rig
+from tests.agent.scripted_engines import LLM, scripted_engines
 from tests.scripted import ENDPOINTING, ScriptedSTT, ScriptedTTS, loudness, now, voice
 from tests.virtual_time import run
 
@@ -195,7 +195,7 @@ def test_without_livekits_openai_plugin_one_line_says_what_to_install(monkeypatc
         raise ImportError(name)
 
     async def main() -> None:
-        async with held_session(scripted_rig(), LLM, []):
+        async with held_session(scripted_engines(), LLM, []):
             pass
 
     monkeypatch.setattr("agent.room.agent_session.held_session.import_module", missing)
@@ -217,8 +217,8 @@ async def ask(set_up: SetUp, *names: str) -> list[tuple[TurnRecord, float]]:
     speech = {"tools": False}
     sink, told, llm = Sink(), [], "sim/100:1000"
     async with AsyncExitStack() as stack:
-        rig = await stack.enter_async_context(open_rig(load_config(None, {"agent": speech}), [llm]))
-        held = await stack.enter_async_context(held_session(rig, llm, [sink], set_up))
+        engines = await stack.enter_async_context(open_engines(load_config(None, {"agent": speech}), [llm]))
+        held = await stack.enter_async_context(held_session(engines, llm, [sink], set_up))
         microphone, loudspeaker = Microphone(), Loudspeaker(speed=4)
         held.session.input.audio, held.session.output.audio = microphone, loudspeaker
         await held.start()

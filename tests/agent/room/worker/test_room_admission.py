@@ -9,7 +9,7 @@ import pytest
 
 from agent.room.worker.admission import Admission, Readings, Used, load, why_full
 from agent.setup.config import load_config
-from agent.setup.cores import cores
+from agent.system.cores import cores
 from tests.virtual_time import run_on_loopback
 
 SETTINGS = load_config().room

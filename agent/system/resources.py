@@ -5,7 +5,7 @@ It reads none of them.
 
 from pathlib import Path
 
-_PACKAGE = Path(__file__).parent
+_PACKAGE = Path(__file__).parent.parent
 
 
 def shipped(name: str) -> Path:

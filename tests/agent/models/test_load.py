@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from agent.models.engines import load_stt, load_tts
 from agent.models.fetch import voice_path, whisper_path
+from agent.models.load import load_stt, load_tts
 from pipelines.errors import InputError
 
 VOCABULARY = "token\n" * 51_864
@@ -152,6 +152,6 @@ def test_a_model_of_the_users_own_is_loaded_from_its_folder(tmp_path: Path) -> N
 
 def test_choosing_engines_imports_no_heavy_library() -> None:
     heavy = ("faster_whisper", "piper", "onnxruntime", "huggingface_hub", "filelock")
-    code = f"import agent.models.engines, sys; print([m for m in {heavy} if m in sys.modules])"
+    code = f"import agent.models.load, sys; print([m for m in {heavy} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

@@ -25,7 +25,7 @@ def is_loopback(host: str) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class Doors:
+class AccessPolicy:
     """`host` is what is listened on; `token` is None where none is asked for."""
 
     host: str

@@ -12,11 +12,11 @@ from pathlib import Path
 
 from threadpoolctl import threadpool_limits
 
-from agent.models.engines import load_stt, load_tts, load_turn_detector
-from agent.resources import shipped
+from agent.models.load import load_stt, load_tts, load_turn_detector
 from agent.setup.config import Config
 from agent.setup.connections import Connections, Model
 from agent.setup.tools import SHIPPED_TOOLS, load_tools
+from agent.system.resources import shipped
 from pipelines.errors import InputError
 from pipelines.events import Clock
 from pipelines.listening import Listener
@@ -41,7 +41,7 @@ less.
 
 
 @dataclass(frozen=True, slots=True)
-class Rig:
+class Engines:
     """Engines and models, ready."""
 
     config: Config
@@ -111,7 +111,7 @@ def read_catalogue(config: Config) -> Catalogue:
 
 
 @asynccontextmanager
-async def open_rig(config: Config, llms: Sequence[str]) -> AsyncIterator[Rig]:
+async def open_engines(config: Config, llms: Sequence[str]) -> AsyncIterator[Engines]:
     """Load the engines and connect to every model of `llms`. Raises InputError and ServiceError."""
     tools = _tools(config)
     clock = asyncio.get_running_loop().time
@@ -124,7 +124,7 @@ async def open_rig(config: Config, llms: Sequence[str]) -> AsyncIterator[Rig]:
         tts = await asyncio.to_thread(load_tts, config.agent.tts)
         detector = await asyncio.to_thread(load_turn_detector, config.agent.turn_detector)
         await connections.open(llms)
-        yield Rig(config, clock, stt, tts, connections.models, connections.standby, tools, connections, detector)
+        yield Engines(config, clock, stt, tts, connections.models, connections.standby, tools, connections, detector)
 
 
 def _tools(config: Config) -> tuple[Tool, ...]:
