@@ -34,8 +34,8 @@ def bench(
     from agent.bench.rows import bench_rows
     from agent.bench.scenarios import SHIPPED, load_scenarios
     from agent.bench.schedule import Plan
-    from agent.measure.output_folder import make_folder
     from agent.setup.engines import read_catalogue
+    from agent.system.folder import make_folder
 
     settings = read_config(config)
     catalogue = read_catalogue(settings)

@@ -25,9 +25,9 @@ def mirror(
 ) -> None:
     """The same prompts to an incumbent and a candidate: how much faster, and how different the answers."""
     from agent.bench import mirror as body
-    from agent.measure.output_folder import make_folder
     from agent.report.terminal import progress
     from agent.setup.engines import read_catalogue
+    from agent.system.folder import make_folder
     from pipelines.errors import InputError
 
     settings = read_config(config)

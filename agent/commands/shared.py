@@ -177,7 +177,7 @@ def have_models(config: "Config", llms: "Sequence[str]") -> None:
 def run_measurement(measurement: "Measurement", console: "Console") -> "Measured":
     """Run a measurement with its progress on `console`."""
     from agent.measure.measurement import measure
-    from agent.measure.output_folder import make_folder
+    from agent.system.folder import make_folder
 
     if measurement.out:
         make_folder(measurement.out)  # refused before a download

@@ -34,9 +34,13 @@ def write_page(
     rows: Sequence[Row],
     *,
     title: str,
-    audio: Sequence[tuple[str, Path]],
+    audio: Sequence[tuple[str, Path]] = (),
 ) -> None:
-    """Write the page; see `agent.report.write_report`."""
+    """Write one self-contained HTML file that needs no network.
+
+    `session` and `turns` are the trace's, `rows` the figures of each LLM and mode. `audio` are labelled files, linked
+    relative to the page. Raises InputError if the file cannot be written.
+    """
     links = [(label, _relative_link(target, path.parent)) for label, target in audio]
     write_html(path, render(session, turns, rows, title=title, audio=links))
 

@@ -15,7 +15,8 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader
 from markupsafe import Markup
 
-from agent.report import figures, findings, stages
+from agent.report import findings, stages
+from agent.report.curves import curves
 from agent.report.waterfall import waterfall
 from pipelines.errors import InputError
 
@@ -67,12 +68,12 @@ def _environment() -> Environment:
     environment.tests["simulated"] = stages.is_simulated
     environment.globals |= {
         "waterfall": waterfall,
+        "curves": curves,
         "STAGES": stages.STAGES,
         "BESIDE": stages.BESIDE,
         "OUTCOMES": stages.OUTCOMES,
         "MODE_MEANINGS": stages.MODE_MEANINGS,
         "GLOSSARY": stages.GLOSSARY,
-        "PLOT": (figures.PLOT_WIDTH, figures.PLOT_HEIGHT),
     }
     return environment
 

@@ -12,9 +12,11 @@ from typing import Any
 
 import pytest
 
-from agent.report import findings, headline, write_pictures, write_report
+from agent.report import findings
 from agent.report.figures import distribution, grid, stacks
-from agent.report.page import render
+from agent.report.findings import headline
+from agent.report.page import render, write_page
+from agent.report.pictures import write_pictures
 from agent.report.stages import MODES, STAGES
 from agent.report.waterfall import waterfall
 from pipelines.errors import InputError
@@ -481,7 +483,7 @@ def test_two_hundred_turns_stay_under_three_megabytes_and_quick() -> None:
 
 
 def test_a_run_without_any_completed_turn_is_still_a_page(run: Run, tmp_path: Path) -> None:
-    write_report(tmp_path / "report.html", SESSION, run[0][-3:], [], title="Nothing worked")
+    write_page(tmp_path / "report.html", SESSION, run[0][-3:], [], title="Nothing worked")
     text = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert "No turn completed" in text
     assert "cut-stream" in text
@@ -496,14 +498,14 @@ def test_a_turn_of_the_bare_contract_is_drawn() -> None:
 
 def test_audio_is_linked_relative_to_the_page(tmp_path: Path) -> None:
     sound = tmp_path / "sounds" / "a b.wav"
-    write_report(tmp_path / "out" / "report.html", SESSION, [], [], title="Demo", audio=[("a", sound)])
+    write_page(tmp_path / "out" / "report.html", SESSION, [], [], title="Demo", audio=[("a", sound)])
     assert Page((tmp_path / "out" / "report.html").read_text(encoding="utf-8")).loads == ["../sounds/a%20b.wav"]
 
 
 def test_an_unwritable_place_is_one_line_that_names_it(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match=r"cannot write the report .*file.report\.html: .+; name a file in a writable"):
-        write_report(tmp_path / "file" / "report.html", SESSION, [], [], title="Demo")
+        write_page(tmp_path / "file" / "report.html", SESSION, [], [], title="Demo")
     turns, rows = make_run(RECORDINGS[:2])
     with pytest.raises(InputError, match=r"cannot write the picture .*file.*; name a writable folder"):
         write_pictures(tmp_path / "file", turns, rows)
