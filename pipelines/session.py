@@ -25,10 +25,11 @@ from pipelines.errors import QuickturnError, StageError
 from pipelines.events import AudioFrame, ChatMessage
 from pipelines.listening import Listener, Utterance
 from pipelines.llm.history import Window
+from pipelines.modes import Mode, Outcome
 from pipelines.playout import AudioOutput, heard_text
 from pipelines.reply import Reply, ReplySettings, Voice, speech_at
 from pipelines.stopwatch.marks import Playout
-from pipelines.turn import Mode, Outcome, Turn, take_turn
+from pipelines.turn import Turn, take_turn
 
 log = logging.getLogger(__name__)
 

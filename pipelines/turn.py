@@ -13,33 +13,15 @@ conversation before or after it.
 from asyncio import Task, TaskGroup
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import Protocol
 
 from pipelines.endpointing import Completeness, completeness
 from pipelines.errors import QuickturnError
 from pipelines.events import Transcript
 from pipelines.listening import HearingFailed, SpeechResumed, TurnEnded, Utterance
+from pipelines.modes import Mode
 from pipelines.reply import Reply
 from pipelines.stt.wer import normalise
-
-
-class Mode(StrEnum):
-    """When the answer is begun."""
-
-    SEQUENTIAL = "sequential"
-    STREAMING = "streaming"
-    SPECULATIVE = "speculative"
-
-
-class Outcome(StrEnum):
-    """How a turn ended; only completed turns count in percentiles."""
-
-    COMPLETED = "completed"
-    INTERRUPTED = "interrupted"
-    TOOL = "tool"
-    FAILED = "failed"
-    NO_SPEECH = "no_speech"
 
 
 class StartReply(Protocol):

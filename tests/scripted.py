@@ -28,11 +28,11 @@ from pipelines.events import (
     Usage,
 )
 from pipelines.listening import Listener
+from pipelines.modes import Mode
 from pipelines.playout import AudioOutput
 from pipelines.reply import ReplySettings, Voice
 from pipelines.session import Observer, Session, SessionSettings
 from pipelines.tools import Tool
-from pipelines.turn import Mode
 from pipelines.vad import VadSettings, VoiceActivity
 from tests.virtual_time import run
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from agent.measure.measurement import Measured, Measurement
     from agent.measure.recordings import Recording
     from agent.setup.config import Config
-    from pipelines.turn import Mode
+    from pipelines.modes import Mode
 
 T = TypeVar("T")
 
@@ -125,7 +125,7 @@ def offered_llms(config: "Config", llms: list[str] | None) -> list[str]:
 
 def turn_mode(name: str) -> "Mode":
     """The mode of that name. Raises InputError."""
-    from pipelines.turn import Mode
+    from pipelines.modes import Mode
 
     try:
         return Mode(name)

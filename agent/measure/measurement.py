@@ -24,9 +24,9 @@ from agent.setup.engines import Engines, open_engines
 from agent.sound.wav import write_wav
 from agent.system.folder import make_folder
 from agent.trace.files import TraceFile, session_line
+from pipelines.modes import Mode
 from pipelines.stopwatch.record import SessionRecord, TurnRecord
 from pipelines.stopwatch.summary import Row, Summary, rows, summarise
-from pipelines.turn import Mode
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,10 +13,10 @@ from rich.table import Table
 
 from pipelines.llm.breaker import BreakerState
 from pipelines.llm.failover import FailoverState
+from pipelines.modes import Mode, Outcome
 from pipelines.stopwatch.record import TurnRecord
 from pipelines.stopwatch.summary import Row, Summary
 from pipelines.stopwatch.timeline import Stage
-from pipelines.turn import Mode, Outcome
 
 
 class Advance(Protocol):

@@ -24,8 +24,8 @@ from pipelines.endpointing import EndpointingSettings
 from pipelines.errors import ConfigError
 from pipelines.llm.chat import ChatSettings
 from pipelines.llm.health import FailoverSettings
+from pipelines.modes import Mode
 from pipelines.reply import ReplySettings
-from pipelines.turn import Mode
 from pipelines.vad import VadSettings
 
 

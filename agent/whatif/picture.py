@@ -13,8 +13,8 @@ from agent.report.svg import INK, MARGIN, WIDTH, element, save_picture, text, up
 from agent.report.ticks import log_ticks, ticks_beyond
 from agent.whatif.points import Base, speed_of
 from pipelines.llm.catalogue import Catalogue
+from pipelines.modes import Mode
 from pipelines.stopwatch.whatif import Change, Speed, predict
-from pipelines.turn import Mode
 
 TTFTS_MS = (50, 100, 200, 400, 800)
 RATES = tuple(round(10 * 10 ** (step / 12), 1) for step in range(31))

@@ -16,9 +16,9 @@ from agent.setup.config import Config
 from agent.whatif.points import Prediction
 from pipelines.errors import InputError
 from pipelines.llm.catalogue import SIMULATED
+from pipelines.modes import Outcome
 from pipelines.stopwatch.percentiles import Percentiles, percentiles
 from pipelines.stopwatch.record import TurnRecord
-from pipelines.turn import Outcome
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from pipelines.errors import QuickturnError
 from pipelines.events import Transcript
 from pipelines.listening import TurnEnded
+from pipelines.modes import Outcome
 from pipelines.session import TurnFinished
 from pipelines.stopwatch.marks import Playout, Request, Unit
-from pipelines.turn import FalseStart, Guess, Outcome
+from pipelines.turn import FalseStart, Guess
 
 
 @dataclass(frozen=True, slots=True, eq=False)

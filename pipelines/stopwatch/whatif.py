@@ -11,9 +11,10 @@ from statistics import median
 
 from pipelines.errors import InputError
 from pipelines.events import Transcript
+from pipelines.modes import Mode, Outcome
 from pipelines.stopwatch.record import RequestRecord, TranscriptRecord, TurnRecord
 from pipelines.stopwatch.timeline import Segment, Stage, Timeline, critical_path
-from pipelines.turn import Mode, Outcome, same_words, worth_a_guess
+from pipelines.turn import same_words, worth_a_guess
 
 
 @dataclass(frozen=True, slots=True)

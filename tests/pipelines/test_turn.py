@@ -5,9 +5,10 @@ import pytest
 from agent.measure.replay import Replayed, ReplayedTurn
 from pipelines.errors import LLMError, LLMFault, StageError
 from pipelines.events import TextDelta, ToolCall, ToolSpec, Usage
+from pipelines.modes import Mode, Outcome
 from pipelines.stopwatch.timeline import Stage
 from pipelines.tools import Tool
-from pipelines.turn import Guess, Mode, Outcome, Turn
+from pipelines.turn import Guess, Turn
 from tests.scripted import (
     REPLY,
     ScriptedLLM,
