@@ -18,7 +18,8 @@ from agent.measure.recordings import Recording
 from agent.measure.replay import Replayed
 from agent.measure.runs import Job, Run, default_lanes, run_jobs
 from agent.report.folder import write_report
-from agent.report.terminal import label, progress
+from agent.report.stages import llm_label
+from agent.report.terminal import progress
 from agent.setup.config import Config
 from agent.setup.engines import Engines, open_engines
 from agent.sound.wav import write_wav
@@ -120,7 +121,7 @@ async def _replay_all(
 
 
 def _wav_title(job: Job, engines: Engines) -> str:
-    name = label(job.llm, simulated=engines.models[job.llm].endpoint.simulated)
+    name = llm_label(job.llm)
     return f"{job.recording.name}: {name}, {job.mode.value}"
 
 

@@ -67,7 +67,9 @@ def critical_path_picture(stem: Path, rows: Sequence[Row]) -> list[Path]:
     return _bars(stem, "Where the wait goes", "mean critical path, ms", lines, legend=stages.STAGES)
 
 
-def _bars(stem: Path, title: str, axis: str, lines: Sequence[_Line], legend: Sequence[stages.Stage] = ()) -> list[Path]:
+def _bars(
+    stem: Path, title: str, axis: str, lines: Sequence[_Line], legend: Sequence[stages.StageStyle] = ()
+) -> list[Path]:
     ticks = ticks_beyond(max((line.reach_ms for line in lines), default=0.0) or 1.0, 10)
     left = MARGIN + CHARACTER * max((len(line.llm) for line in lines), default=0) + 6
 
@@ -106,7 +108,7 @@ def _drawn(line: _Line, label_x: float, middle: float, x: Callable[[float], floa
     return Markup("").join(parts)
 
 
-def _legend(of: Sequence[stages.Stage]) -> Markup:
+def _legend(of: Sequence[stages.StageStyle]) -> Markup:
     """Four stages a line."""
     parts: list[Markup] = []
     for number, stage in enumerate(of):

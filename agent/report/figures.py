@@ -8,8 +8,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from agent.report.findings import completed, measured
-from agent.report.stages import MODES, STAGES
+from agent.report.stages import STAGES
 from agent.report.ticks import log_ticks
+from pipelines.modes import Mode
 from pipelines.stopwatch.record import TurnRecord
 from pipelines.stopwatch.summary import Row
 
@@ -124,8 +125,8 @@ def distribution(turns: Sequence[TurnRecord]) -> Distribution | None:
 
 
 def _modes(items: Sequence[Row] | Sequence[TurnRecord]) -> tuple[str, ...]:
-    present = dict.fromkeys(item.mode for item in items)
-    return tuple(sorted(present, key=lambda mode: MODES.index(mode) if mode in MODES else len(MODES)))
+    present, order = dict.fromkeys(item.mode for item in items), [mode.value for mode in Mode]
+    return tuple(sorted(present, key=lambda mode: order.index(mode) if mode in order else len(order)))
 
 
 def _stack(row: Row) -> Stack:

@@ -61,7 +61,7 @@ def render(
             "session": session,
             "turns": turns,
             "outcomes": Counter(turn.outcome.value for turn in turns),
-            "simulated": session.simulated or any(stages.is_simulated(turn.llm) for turn in turns),
+            "simulated": session.simulated or any(turn.simulated for turn in turns),
             "estimated": sum(not turn.labelled for turn in turns),
             "headline": findings.headline(rows),
             "levers": findings.levers(rows),

@@ -5,8 +5,7 @@ from itertools import zip_longest
 
 from rich.table import Table
 
-from agent.report.stages import is_simulated
-from agent.report.terminal import label
+from agent.report.stages import llm_label
 from agent.whatif.points import Prediction
 from agent.whatif.verify import Verified
 from pipelines.stopwatch.timeline import Stage
@@ -27,9 +26,7 @@ def table(predictions: Sequence[Prediction], verified: Sequence[Verified]) -> Ta
         shown.add_column(name, justify="right")
     for prediction, outcome in zip_longest(predictions, verified):
         point = prediction.point
-        shown.add_row(
-            point.mode.value, label(point.llm, simulated=is_simulated(point.llm)), *_cells(prediction, outcome)
-        )
+        shown.add_row(point.mode.value, llm_label(point.llm), *_cells(prediction, outcome))
     return shown
 
 
@@ -53,10 +50,10 @@ def shares_table(predictions: Sequence[Prediction]) -> Table:
     shown.add_column("mode")
     shown.add_column("LLM")
     for stage in stages:
-        shown.add_column(stage.replace("_", " "), justify="right")
+        shown.add_column(stage, justify="right")
     for prediction in predictions:
         point = prediction.point
-        name = label(point.llm, simulated=is_simulated(point.llm))
+        name = llm_label(point.llm)
         cells = (f"{prediction.shares_ms.get(stage, 0.0):,.0f}" for stage in stages)
         shown.add_row(point.mode.value, name, *cells)
     return shown

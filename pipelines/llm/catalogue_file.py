@@ -11,7 +11,8 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from pipelines.errors import ConfigError, InputError
-from pipelines.llm.catalogue import SIMULATED, Catalogue, Model, Provider
+from pipelines.llm.catalogue import Catalogue, Model, Provider
+from pipelines.pacer import PROVIDER as SIMULATED
 
 _Positive = Annotated[float, Field(gt=0)]
 _Price = Annotated[float, Field(ge=0)]

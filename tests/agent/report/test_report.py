@@ -17,9 +17,10 @@ from agent.report.figures import distribution, grid, stacks
 from agent.report.findings import headline
 from agent.report.page import render, write_page
 from agent.report.pictures import write_pictures
-from agent.report.stages import MODES, STAGES
+from agent.report.stages import STAGES
 from agent.report.waterfall import waterfall
 from pipelines.errors import InputError
+from pipelines.modes import Mode
 from pipelines.stopwatch.record import SessionRecord, TurnRecord
 from pipelines.stopwatch.summary import Row
 from tests.records import changed, critical_path, record, row
@@ -186,14 +187,14 @@ def make_run(
     """Turns and rows; the last three turns were interrupted, failed, and held no speech."""
     turns: list[TurnRecord] = []
     rows = []
-    for mode in MODES:
+    for mode in Mode:
         for llm in LLMS:
             cell = [make_turn(len(turns) + n, mode, llm, recording) for n, recording in enumerate(recordings)]
             turns += cell
             rows.append(make_row(llm[0], mode, cell))
-    interrupted = make_turn(len(turns), MODES[1], LLMS[0], RECORDINGS[2])
+    interrupted = make_turn(len(turns), Mode.STREAMING, LLMS[0], RECORDINGS[2])
     failed = changed(
-        make_turn(len(turns) + 1, MODES[2], LLMS[2], RECORDINGS[0]),
+        make_turn(len(turns) + 1, Mode.SPECULATIVE, LLMS[2], RECORDINGS[0]),
         recording="cut-stream",
         outcome="failed",
         turn_latency_ms=9_999.0,
@@ -457,7 +458,7 @@ def test_the_grid_and_the_stacks_keep_the_rows_own_order_of_llms(
     _, rows = run
     drawn = grid(rows)
     assert drawn.llms == tuple(name for name, _, _ in LLMS)
-    assert drawn.modes == MODES
+    assert drawn.modes == tuple(Mode)
     assert drawn.n == 5
     assert [stack.row.llm for stack in stacks(rows)[0].stacks] == list(drawn.llms)
     assert all(

@@ -66,7 +66,7 @@ def test_the_last_turn_is_a_waterfall_with_its_latency_and_the_running_figures()
     turn = answered()
     picture = drawn(Talk(turns=[turn, turn]))
     assert f"{turn.turn_latency_ms:.0f} ms" in picture
-    assert "endpoint" in picture
+    assert "Endpointing" in picture
     assert "p95" in picture
 
 
