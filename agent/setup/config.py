@@ -22,6 +22,7 @@ from agent.system.resources import shipped
 from pipelines.barge_in import BargeInSettings
 from pipelines.endpointing import EndpointingSettings
 from pipelines.errors import ConfigError
+from pipelines.json_object import JsonObject
 from pipelines.llm.chat import ChatSettings
 from pipelines.llm.health import FailoverSettings
 from pipelines.modes import Mode
@@ -91,7 +92,7 @@ def load_config(path: Path | None = None, overrides: Mapping[str, Mapping[str, o
     Raises ConfigError with the key's full path, the value, and what is expected.
     """
     merged = _read(shipped("configs") / "default.toml")
-    layers: list[tuple[str, Mapping[str, Any]]] = [(str(path), _read(path))] if path else []
+    layers: list[tuple[str, JsonObject]] = [(str(path), _read(path))] if path else []
     given = {name: {k: v for k, v in keys.items() if v is not None} for name, keys in (overrides or {}).items()}
     for source, layer in [*layers, ("the command line", given)]:
         _refuse_unknown(source, layer)
@@ -110,7 +111,7 @@ def load_config(path: Path | None = None, overrides: Mapping[str, Mapping[str, o
     return config
 
 
-def _read(path: Path) -> dict[str, Any]:
+def _read(path: Path) -> JsonObject:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -119,7 +120,7 @@ def _read(path: Path) -> dict[str, Any]:
         raise ConfigError(f"configuration {path} is not valid TOML: {error}") from None
 
 
-def _refuse_unknown(source: str, layer: Mapping[str, Any]) -> None:
+def _refuse_unknown(source: str, layer: JsonObject) -> None:
     sections = get_type_hints(Config)
     for section, keys in layer.items():
         if section not in sections:

@@ -6,11 +6,12 @@ It knows the shape of the file and how to say what is wrong with it; what the en
 
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from pipelines.errors import ConfigError, InputError
+from pipelines.json_object import JsonObject
 from pipelines.llm.catalogue import Catalogue, Model, Provider
 from pipelines.pacer import PROVIDER as SIMULATED
 
@@ -88,7 +89,7 @@ def _parse(path: Path, known: Catalogue) -> _File:
     return file
 
 
-def _fill_in(raw: dict[str, Any], known: Catalogue) -> None:
+def _fill_in(raw: JsonObject, known: Catalogue) -> None:
     providers = raw.get("providers")
     if not isinstance(providers, dict):
         return
