@@ -1,4 +1,4 @@
-"""Scenario files: what is asked of a model and how the answer is checked. It asks nobody."""
+"""Scenario files: what is asked of a model and how the answer is checked."""
 
 import re
 import tomllib
@@ -19,7 +19,7 @@ SHIPPED = ("short_qa", "long_summarization", "json_tool_call", "multi_turn", "ba
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """One conversation. `ask` holds the user's turns; `expect` any of these patterns in the last answer."""
+    """One conversation. `ask` holds the user's turns; `expect` the patterns of which the last answer must match one."""
 
     name: str
     ask: tuple[str, ...]
@@ -119,7 +119,7 @@ def _tool(tool: _Tool, path: Path, number: int) -> ToolSpec:
         jsonschema.Draft202012Validator.check_schema(tool.parameters)
     except jsonschema.SchemaError as error:
         where = ".".join(map(str, ("tool", number, "parameters", *error.absolute_path)))
-        raise ConfigError(f"scenario {path}: {where} is no JSON schema: {error.message}") from None
+        raise ConfigError(f"scenario {path}: {where} is not a valid JSON schema: {error.message}") from None
     return ToolSpec(tool.name, tool.description, tool.parameters)
 
 
@@ -135,7 +135,7 @@ def _task(task: _Task, path: Path, number: int, tools: tuple[ToolSpec, ...]) -> 
         try:
             patterns.append(re.compile(text))
         except re.error as error:
-            raise ConfigError(f"{here}.expect {text!r} is no regular expression: {error}") from None
+            raise ConfigError(f"{here}.expect {text!r} is not a valid regular expression: {error}") from None
     return Task(task.name, _asked(task, path, here), tuple(patterns), task.expect_tool, task.expect_arguments)
 
 

@@ -104,7 +104,7 @@ def test_where_the_server_tells_no_usage_a_token_a_delta_is_the_least() -> None:
     (row,) = bench_rows(plan, outcome, {"a/model": False})
     assert "≥ 100" in speed_cells(row)
     assert row.tokens_per_success is None
-    assert any("tells no token usage" in note for note in notes([row]))
+    assert any("reports no token usage" in note for note in notes([row]))
 
 
 def test_an_empty_answer_is_an_error_and_no_success() -> None:
@@ -235,13 +235,13 @@ def test_the_shipped_scenarios_are_five_and_the_mix_comes_last() -> None:
         ("description = 'x'\n[[task]]\nname='a'\nask=['b']\nexpect_tool='t'", "expect_tool 't' is not one of: none"),
         (
             "description='x'\n[[tool]]\nname='t'\ndescription='d'\n[tool.parameters]\ntype='objekt'\n[[task]]\nname='a'\nask=['b']",
-            "tool.0.parameters.type is no JSON schema",
+            "tool.0.parameters.type is not a valid JSON schema",
         ),
         (
             "description='x'\n[[tool]]\nname='t'\ndescription='d'\n[[task]]\nname='a'\nask=['b']",
             "tool.0.parameters is missing",
         ),
-        ("description='x'\n[[task]]\nname='a'\nask=['b']\nexpect=['(']", "expect '(' is no regular expression"),
+        ("description='x'\n[[task]]\nname='a'\nask=['b']\nexpect=['(']", "expect '(' is not a valid regular expression"),
         ("description='x'\n[[task]]\nname='a'\nask=['b']\ndocument='none.txt'", "document 'none.txt' cannot be read"),
         ("description = ", "is not valid TOML"),
     ],
