@@ -29,8 +29,9 @@ from pipelines.events import (
 )
 from pipelines.listening import Listener
 from pipelines.playout import AudioOutput
-from pipelines.reply import ReplySettings, Voice
-from pipelines.session import Observer, Session, SessionSettings
+from pipelines.session import Session, SessionSettings
+from pipelines.session_events import Observer
+from pipelines.stages import ReplySettings, ReplyStages
 from pipelines.tools import Tool
 from pipelines.turn import Mode
 from pipelines.vad import VadSettings, VoiceActivity
@@ -270,7 +271,7 @@ class Stages:
         settings = SessionSettings(
             self.mode, "Be brief.", ReplySettings(apology="Sorry."), BargeInSettings(), self.context_window_tokens, 400
         )
-        self.session = Session(listener, Voice(self.llm, self.tts, output, now, self.tools), settings, observer)
+        self.session = Session(listener, ReplyStages(self.llm, self.tts, output, now, self.tools), settings, observer)
         return self.session
 
     @property

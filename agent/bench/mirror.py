@@ -24,7 +24,7 @@ from pipelines.llm.catalogue import Endpoint
 from pipelines.llm.chat import ChatCompletions, ChatSettings
 from pipelines.stopwatch.percentiles import interval_of_median, percentiles
 from pipelines.stopwatch.record import Record
-from pipelines.stt.wer import normalise
+from pipelines.text import normalise
 
 _ROLES = ("system", "user", "assistant")
 

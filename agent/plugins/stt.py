@@ -35,10 +35,20 @@ from agent.plugins.incoming import Incoming, mono
 from pipelines.audio import MediaClock, resample
 from pipelines.endpointing import EndpointingSettings
 from pipelines.errors import InputError, QuickturnError
-from pipelines.events import SAMPLE_RATE_HZ, AudioFrame, Heard, SpeechStarted, SpeechStopped, Transcript
-from pipelines.listening import HearingFailed, Listener, TurnEnded, Utterance
+from pipelines.events import (
+    SAMPLE_RATE_HZ,
+    AudioFrame,
+    Heard,
+    HearingFailed,
+    SpeechStarted,
+    SpeechStopped,
+    Transcript,
+    TurnEnded,
+)
+from pipelines.listening import Listener
 from pipelines.smart_turn import TurnDetector
 from pipelines.stt import SpeechToText
+from pipelines.utterance import Utterance
 from pipelines.vad import SpeechProbability, VadSettings, VoiceActivity, silero
 
 _Kind = stt.SpeechEventType

@@ -24,7 +24,7 @@ from agent.live.conversation import Conversation
 from agent.live.view import answer, state, understood
 from pipelines.events import Clock
 from pipelines.playout import heard_text
-from pipelines.session import OpeningEnded, SessionEvent, TurnFinished
+from pipelines.session_events import OpeningEnded, SessionEvent, TurnFinished
 
 log = logging.getLogger(__name__)
 

@@ -20,7 +20,7 @@ from agent.setup.engines import Engines
 from agent.system.signals import until_told_to_stop
 from agent.talk.console import plain_lines
 from pipelines.errors import ServiceError
-from pipelines.session import SessionEvent
+from pipelines.session_events import SessionEvent
 from pipelines.stopwatch.record import TurnRecord
 
 # LiveKit closes a room that only agents are in; the next caller makes it anew.

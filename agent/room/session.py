@@ -22,7 +22,7 @@ from agent.room.output import RoomOutput
 from agent.room.presence import Ending, Presence
 from agent.setup.engines import Engines
 from pipelines.events import ChatMessage
-from pipelines.session import SessionEvent
+from pipelines.session_events import SessionEvent
 from pipelines.stopwatch.record import TurnRecord
 from pipelines.turn import Mode
 

@@ -14,7 +14,7 @@ from agent.live.conversation import Conversation
 from agent.live.view import state, understood
 from agent.report.terminal import label
 from agent.talk.microphone import Microphone
-from pipelines.session import AgentPaused, AgentResumed, SessionEvent, TurnFinished
+from pipelines.session_events import AgentPaused, AgentResumed, SessionEvent, TurnFinished
 from pipelines.stopwatch.percentiles import percentiles
 from pipelines.stopwatch.record import TurnRecord
 from pipelines.turn import Outcome

@@ -26,7 +26,7 @@ from agent.trace.files import TraceFile
 from pipelines.audio import resample
 from pipelines.errors import QuickturnError
 from pipelines.events import SAMPLE_RATE_HZ, AudioFrame, Pcm
-from pipelines.session import SessionEvent
+from pipelines.session_events import SessionEvent
 from pipelines.stopwatch.record import SessionRecord, TurnRecord
 from pipelines.turn import Mode
 

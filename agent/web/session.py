@@ -26,7 +26,7 @@ from agent.web.output import BrowserOutput
 from agent.web.page_clock import PageClock
 from pipelines.errors import InputError, QuickturnError
 from pipelines.events import SAMPLE_RATE_HZ, AudioFrame, Pcm
-from pipelines.session import SessionEvent
+from pipelines.session_events import SessionEvent
 from pipelines.stopwatch.record import TurnRecord
 from pipelines.turn import Mode
 

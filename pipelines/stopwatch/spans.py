@@ -6,8 +6,7 @@ It reads what the stages noted and asks them nothing. The origin of a turn is th
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from pipelines.events import Transcript
-from pipelines.listening import TurnEnded
+from pipelines.events import Transcript, TurnEnded
 from pipelines.stopwatch.marks import Playout, Request
 from pipelines.stopwatch.timeline import Segment, Stage, Timeline, critical_path
 from pipelines.stopwatch.turn_marks import ReplyMarks, TurnMarks

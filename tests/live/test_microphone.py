@@ -21,7 +21,8 @@ from agent.measure.output_folder import read_wav
 from agent.measure.recordings import Recording, shipped
 from agent.trace.reader import read_trace
 from pipelines.audio import AUDIBLE_DBFS
-from pipelines.stt.wer import normalise, word_error_rate
+from pipelines.stt.wer import word_error_rate
+from pipelines.text import normalise
 from tests.bench.barge_in import voiced_onset_samples
 from tests.live.transcribed import transcribed
 from tests.live.virtual_card import RATE_HZ, Card, Room, missing, virtual_card

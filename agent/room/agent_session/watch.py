@@ -16,8 +16,7 @@ from agent.plugins.stt import STT, HeardUtterance
 from agent.room.agent_session.layout import trace_watched
 from agent.room.agent_session.playout_tap import PlayoutTap, Tapped
 from pipelines.errors import QuickturnError, ServiceError
-from pipelines.events import ChatMessage, Clock, Transcript
-from pipelines.listening import TurnEnded
+from pipelines.events import ChatMessage, Clock, Transcript, TurnEnded
 from pipelines.llm.history import Fitted, estimate_tokens
 from pipelines.stopwatch.ledger import Prices
 from pipelines.stopwatch.marks import Playout, Request, Unit
