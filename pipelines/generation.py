@@ -23,8 +23,8 @@ from pipelines.events import (
 )
 from pipelines.llm import ChatModel
 from pipelines.llm.history import CHARACTERS_PER_TOKEN, Window, fit
+from pipelines.reply_stages import ReplySettings, ReplyStages
 from pipelines.spoken.sentences import SentenceSplitter
-from pipelines.stages import ReplySettings, ReplyStages
 from pipelines.stopwatch.marks import Request, ToolRun
 from pipelines.text import normalise
 from pipelines.tools import find_tool, run_tool

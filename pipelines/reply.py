@@ -20,8 +20,8 @@ from pipelines.errors import QuickturnError, StageError
 from pipelines.events import ChatMessage
 from pipelines.generation import Generation
 from pipelines.llm.history import Window
+from pipelines.reply_stages import ReplySettings, ReplyStages
 from pipelines.speech import Speech, SpeechPiece
-from pipelines.stages import ReplySettings, ReplyStages
 from pipelines.stopwatch.marks import Playout, Request, Unit
 
 log = logging.getLogger(__name__)

@@ -27,6 +27,7 @@ from pipelines.modes import take_turn
 from pipelines.overlap import Overlap, nearly_said
 from pipelines.playout import AudioOutput, heard_text
 from pipelines.reply import Reply
+from pipelines.reply_stages import ReplySettings, ReplyStages
 from pipelines.session_events import (
     AgentPaused,
     AgentResumed,
@@ -39,7 +40,6 @@ from pipelines.session_events import (
     TurnReopened,
 )
 from pipelines.speech import speech_at
-from pipelines.stages import ReplySettings, ReplyStages
 from pipelines.stopwatch.marks import Playout
 from pipelines.turn import FalseStart, Mode, Outcome, Turn
 from pipelines.turn_taking import AGENT_HAS_IT, CONTESTED, Action, Floor, FloorEvent, after

@@ -29,9 +29,9 @@ from pipelines.events import (
 )
 from pipelines.listening import Listener
 from pipelines.playout import AudioOutput
+from pipelines.reply_stages import ReplySettings, ReplyStages
 from pipelines.session import Session, SessionSettings
 from pipelines.session_events import Observer
-from pipelines.stages import ReplySettings, ReplyStages
 from pipelines.tools import Tool
 from pipelines.turn import Mode
 from pipelines.vad import VadSettings, VoiceActivity

@@ -16,7 +16,7 @@ import numpy as np
 from rapidfuzz.distance import Levenshtein
 
 from agent.bench.task import Attempt, Connected, measure_request
-from agent.pacer.process import at_pacer
+from agent.pacer.pacer_process import at_pacer
 from agent.trace.reader import Trace, read_trace
 from pipelines.errors import InputError, LLMError
 from pipelines.events import ChatMessage, Clock

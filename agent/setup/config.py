@@ -24,7 +24,7 @@ from pipelines.endpointing import EndpointingSettings
 from pipelines.errors import ConfigError
 from pipelines.llm.chat import ChatSettings
 from pipelines.llm.health import FailoverSettings
-from pipelines.stages import ReplySettings
+from pipelines.reply_stages import ReplySettings
 from pipelines.turn import Mode
 from pipelines.vad import VadSettings
 

@@ -24,10 +24,10 @@ from pipelines.llm.catalogue import Catalogue
 from pipelines.llm.catalogue_file import load_catalogue
 from pipelines.llm.failover import Failover, FailoverState
 from pipelines.playout import AudioOutput
+from pipelines.reply_stages import ReplyStages
 from pipelines.session import BuildSession, Session, SessionSettings
 from pipelines.session_events import Observer
 from pipelines.smart_turn import TurnDetector
-from pipelines.stages import ReplyStages
 from pipelines.stopwatch.ledger import Prices
 from pipelines.stt import SpeechToText
 from pipelines.tools import Tool

@@ -35,7 +35,7 @@ _KEYS_BOUND = 32  # a key held down is not pressed again and again for minutes
 
 
 @dataclass(frozen=True, slots=True)
-class Talk:
+class TalkOptions:
     """What is asked for: the first of `llms` answers until a key says otherwise."""
 
     config: Config
@@ -45,7 +45,7 @@ class Talk:
     seconds: float | None = None
 
 
-async def talk(wanted: Talk) -> list[TurnRecord]:
+async def talk(wanted: TalkOptions) -> list[TurnRecord]:
     """Converse; returns the turns. Raises InputError, and ServiceError where a model cannot be reached."""
     console = terminal()
     async with AsyncExitStack() as stack:

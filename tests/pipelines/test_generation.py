@@ -12,7 +12,7 @@ from pipelines.events import ChatEvent, ChatMessage, FailoverAction, FailoverDec
 from pipelines.generation import GO_ON
 from pipelines.llm import ChatModel
 from pipelines.reply import Reply
-from pipelines.stages import ReplySettings, ReplyStages
+from pipelines.reply_stages import ReplySettings, ReplyStages
 from pipelines.tools import Tool
 from tests.scripted import ScriptedLLM, ScriptedTTS, now
 from tests.virtual_time import cancel_after, run

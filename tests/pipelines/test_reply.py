@@ -10,7 +10,7 @@ from agent.measure.replay import VirtualOutput
 from pipelines.errors import LLMError, LLMFault, StageError
 from pipelines.events import ChatEvent, ChatMessage, Pcm, ReasoningDelta, TextDelta, ToolCall, ToolSpec, Usage
 from pipelines.reply import Reply
-from pipelines.stages import ReplySettings, ReplyStages
+from pipelines.reply_stages import ReplySettings, ReplyStages
 from pipelines.tools import Tool
 from tests.scripted import ScriptedLLM, ScriptedTTS, now, silence, voice
 from tests.virtual_time import run

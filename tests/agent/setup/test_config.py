@@ -6,7 +6,7 @@ import pytest
 from agent.setup.config import load_config
 from pipelines.endpointing import EndpointingSettings
 from pipelines.errors import ConfigError
-from pipelines.stages import ReplySettings
+from pipelines.reply_stages import ReplySettings
 from pipelines.turn import Mode
 from pipelines.vad import VadSettings
 
