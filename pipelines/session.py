@@ -23,7 +23,7 @@ from pipelines.errors import StageError
 from pipelines.events import AudioFrame, ChatMessage
 from pipelines.listening import Listener
 from pipelines.llm.history import Window
-from pipelines.modes import take_turn
+from pipelines.turn_flow import take_turn
 from pipelines.overlap import Overlap, nearly_said
 from pipelines.playout import AudioOutput, heard_text
 from pipelines.reply import Reply
