@@ -23,7 +23,7 @@ from pipelines.errors import StageError
 from pipelines.events import AudioFrame, ChatMessage
 from pipelines.listening import Listener
 from pipelines.llm.history import Window
-from pipelines.turn_flow import take_turn
+from pipelines.modes import Mode, Outcome
 from pipelines.overlap import Overlap, nearly_said
 from pipelines.playout import AudioOutput, heard_text
 from pipelines.reply import Reply
@@ -41,7 +41,8 @@ from pipelines.session_events import (
 )
 from pipelines.speech import speech_at
 from pipelines.stopwatch.marks import Playout
-from pipelines.turn import FalseStart, Mode, Outcome, Turn
+from pipelines.turn import FalseStart, Turn
+from pipelines.turn_flow import take_turn
 from pipelines.turn_taking import AGENT_HAS_IT, CONTESTED, Action, Floor, FloorEvent, after
 from pipelines.utterance import Utterance
 

@@ -4,8 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from pipelines.errors import QuickturnError
+from pipelines.modes import Outcome
 from pipelines.stopwatch.marks import Playout
-from pipelines.turn import Outcome, Turn
+from pipelines.turn import Turn
 
 
 @dataclass(frozen=True, slots=True)

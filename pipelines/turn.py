@@ -3,30 +3,12 @@
 from asyncio import Task
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from enum import StrEnum
 
 from pipelines.errors import QuickturnError
 from pipelines.events import Transcript, TurnEnded
+from pipelines.modes import Outcome
 from pipelines.reply import Reply
 from pipelines.utterance import Utterance
-
-
-class Mode(StrEnum):
-    """When the answer is begun."""
-
-    SEQUENTIAL = "sequential"
-    STREAMING = "streaming"
-    SPECULATIVE = "speculative"
-
-
-class Outcome(StrEnum):
-    """How a turn ended; only completed turns count in percentiles."""
-
-    COMPLETED = "completed"
-    INTERRUPTED = "interrupted"
-    TOOL = "tool"
-    FAILED = "failed"
-    NO_SPEECH = "no_speech"
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,10 +16,11 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from pipelines.events import HearingFailed, SpeechResumed, Transcript, TurnEnded
+from pipelines.modes import Mode
 from pipelines.reply import Reply
 from pipelines.speculation import worth_speculating
 from pipelines.text import normalise, same_words
-from pipelines.turn import Draft, Mode, Turn
+from pipelines.turn import Draft, Turn
 from pipelines.turn_taking import FloorEvent
 
 

@@ -3,10 +3,10 @@
 from typing import Any
 
 from pipelines.llm.catalogue import Model
+from pipelines.modes import Mode
 from pipelines.stopwatch.record import TurnHeader, TurnRecord
 from pipelines.stopwatch.trace import turn_record
 from pipelines.stopwatch.whatif import Speed
-from pipelines.turn import Mode
 from tests.scripted import ScriptedLLM, ScriptedSTT, Stages, converse
 
 PARTIALS = ((600, "What time", True), (1_500, "What time is it?", True))

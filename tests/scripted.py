@@ -28,12 +28,12 @@ from pipelines.events import (
     Usage,
 )
 from pipelines.listening import Listener
+from pipelines.modes import Mode
 from pipelines.playout import AudioOutput
 from pipelines.reply_stages import ReplySettings, ReplyStages
 from pipelines.session import Session, SessionSettings
 from pipelines.session_events import Observer
 from pipelines.tools import Tool
-from pipelines.turn import Mode
 from pipelines.vad import VadSettings, VoiceActivity
 from tests.virtual_time import run
 

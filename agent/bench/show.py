@@ -8,7 +8,7 @@ from rich.table import Table
 
 from agent.bench.rows import BenchRow
 from agent.report.findings import NEVER
-from agent.report.terminal import label
+from agent.report.stages import llm_label
 
 SPEED = ("p50", "p95", "p99", "1st sentence", "tokens/s", "gap p99", "p99 loaded", "vs. first LLM")
 OUTCOME = ("tasks", "errors", "bad calls", "wrong", "retries", "tokens/success", "$/success")
@@ -36,7 +36,7 @@ def _table(title: str, names: Sequence[str], lines: Sequence[tuple[BenchRow, lis
             shown.add_section()
         name = row.scenario if row.scenario != last else ""
         last = row.scenario
-        shown.add_row(name, label(row.llm, simulated=row.simulated), *cells)
+        shown.add_row(name, llm_label(row.llm), *cells)
     return shown
 
 
@@ -131,7 +131,6 @@ def write_page(path: Path, rows: Sequence[BenchRow], about: Mapping[str, Any]) -
         "about": about,
         "longest_ms": longest,
         "tables": ((SPEED, speed_cells), (OUTCOME, outcome_cells)),
-        "label": label,
         "notes": notes(rows),
         "number": number,
     }

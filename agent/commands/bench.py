@@ -34,8 +34,8 @@ def bench(
     from agent.bench.rows import bench_rows
     from agent.bench.scenarios import SHIPPED, load_scenarios
     from agent.bench.schedule import Plan
-    from agent.measure.output_folder import make_folder
     from agent.setup.engines import read_catalogue
+    from agent.system.folder import make_folder
 
     settings = read_config(config)
     catalogue = read_catalogue(settings)
@@ -82,12 +82,11 @@ def _run_plan(plan: "Plan", catalogue: "Catalogue", settings: Any) -> "Outcome":
 
 
 def _about(plan: "Plan", outcome: "Outcome") -> dict[str, Any]:
-    from agent.report.terminal import label
+    from agent.report.stages import llm_label
     from agent.trace.files import machine
-    from pipelines.llm.catalogue import SIMULATED
 
     return {
-        "llms": [label(name, simulated=name.startswith(f"{SIMULATED}/")) for name in plan.llms],
+        "llms": [llm_label(name) for name in plan.llms],
         "rounds": plan.rounds,
         "concurrency": plan.concurrency,
         "stopped": outcome.stopped,

@@ -51,8 +51,8 @@ def demo(
 ) -> None:
     """The main job with no key and no device: the shipped questions at four LLM speeds and in three modes."""
     from agent.measure import demo as body
-    from agent.report import headline
     from agent.report import terminal as show
+    from agent.report.findings import headline
 
     console = stderr()
     wanted = body.measurement(read_config(config), out, lanes)
@@ -139,8 +139,8 @@ def compare(
     """The same turns under several LLMs: the difference by stage, with confidence intervals."""
     from agent.measure.measurement import Measurement
     from agent.measure.recordings import shipped
-    from agent.report import headline
     from agent.report import terminal as show
+    from agent.report.findings import headline
 
     settings = read_config(config, standby=standby, hedge=hedge, stt=stt, tts=tts)
     recorded, limits = _gate(baseline, fail_if)

@@ -25,9 +25,9 @@ def mirror(
 ) -> None:
     """The same prompts to an incumbent and a candidate: how much faster, and how different the answers."""
     from agent.bench import mirror as body
-    from agent.measure.output_folder import make_folder
     from agent.report.terminal import progress
     from agent.setup.engines import read_catalogue
+    from agent.system.folder import make_folder
     from pipelines.errors import InputError
 
     settings = read_config(config)
@@ -61,9 +61,11 @@ async def _mirrored(
 def _print(incumbent: str, candidate: str, pairs: "list[Pair]", totals: "Summary", page: Path | None) -> None:
     from rich.table import Table
 
+    from agent.report.stages import llm_label
+
     shown = Table(title=f"{len(pairs)} prompt{'s' if len(pairs) != 1 else ''}, ms (median)", title_justify="left")
     shown.add_column("")
-    for name in (_label(incumbent), _label(candidate), "difference (95 %)"):
+    for name in (llm_label(incumbent), llm_label(candidate), "difference (95 %)"):
         shown.add_column(name, justify="right")
     times = {"TTFT": totals.ttft_ms, "first sentence": totals.first_sentence_ms, "whole answer": totals.total_ms}
     for name, found in times.items():
@@ -90,13 +92,6 @@ def _difference(found: "Difference") -> str:
     return "no difference seen" if low <= 0 <= high else f"{found.delta:+,.0f} ({low:+,.0f} to {high:+,.0f})"
 
 
-def _label(name: str) -> str:
-    from agent.report.terminal import label
-    from pipelines.llm.catalogue import SIMULATED
-
-    return label(name, simulated=name.startswith(f"{SIMULATED}/"))
-
-
 def _print_json(incumbent: str, candidate: str, pairs: "list[Pair]", totals: "Summary") -> None:
     import json
 
@@ -116,10 +111,11 @@ def _print_json(incumbent: str, candidate: str, pairs: "list[Pair]", totals: "Su
 
 
 def _write_page(path: Path, incumbent: str, candidate: str, pairs: "list[Pair]", totals: "Summary") -> Path:
+    from agent.report.stages import llm_label
     from agent.report.template import render_page, write_html
 
     context = {
-        "names": (_label(incumbent), _label(candidate)),
+        "names": (llm_label(incumbent), llm_label(candidate)),
         "pairs": pairs,
         "totals": totals,
         "difference": _difference,

@@ -25,7 +25,8 @@ def report(
 ) -> None:
     """A recorded trace as HTML and pictures; --chrome-trace for Perfetto, --otlp for OpenTelemetry."""
     from agent.exports.chrome import write_chrome_trace
-    from agent.measure.output_folder import make_folder, write_findings
+    from agent.report.folder import write_report
+    from agent.system.folder import make_folder
     from agent.trace.reader import read_trace
     from pipelines.errors import InputError
     from pipelines.stopwatch.summary import rows
@@ -41,7 +42,7 @@ def report(
     if otlp is not None:
         _send(otlp, recorded.turns)
     table = rows(recorded.turns, recorded.turns[0].llm)
-    page = write_findings(make_folder(out), recorded.session, recorded.turns, table, title=trace.stem, audio=())
+    page = write_report(make_folder(out), recorded.session, recorded.turns, table, title=trace.stem)
     stdout().print(f"report  {page}", markup=False)
 
 

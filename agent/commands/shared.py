@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from agent.measure.measurement import Measured, Measurement
     from agent.measure.recordings import Recording
     from agent.setup.config import Config
-    from pipelines.turn import Mode
+    from pipelines.modes import Mode
 
 T = TypeVar("T")
 
@@ -125,7 +125,7 @@ def offered_llms(config: "Config", llms: list[str] | None) -> list[str]:
 
 def turn_mode(name: str) -> "Mode":
     """The mode of that name. Raises InputError."""
-    from pipelines.turn import Mode
+    from pipelines.modes import Mode
 
     try:
         return Mode(name)
@@ -177,7 +177,7 @@ def have_models(config: "Config", llms: "Sequence[str]") -> None:
 def run_measurement(measurement: "Measurement", console: "Console") -> "Measured":
     """Run a measurement with its progress on `console`."""
     from agent.measure.measurement import measure
-    from agent.measure.output_folder import make_folder
+    from agent.system.folder import make_folder
 
     if measurement.out:
         make_folder(measurement.out)  # refused before a download

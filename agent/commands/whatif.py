@@ -54,9 +54,9 @@ def whatif(
     offline: Offline = False,
 ) -> None:
     """What another LLM would have made of a recorded run. Default: the demo's four; --verify replays for real."""
-    from agent.measure.output_folder import make_folder
     from agent.setup.engines import read_catalogue
-    from agent.whatif import points, show
+    from agent.system.folder import make_folder
+    from agent.whatif import picture, points, show
 
     settings = read_config(config)
     catalogue = read_catalogue(settings)
@@ -73,7 +73,7 @@ def whatif(
     pictures = [
         path
         for chosen in dict.fromkeys(point.mode for point in asked)
-        for path in (show.write_picture(folder, base, chosen, catalogue) if folder else [])
+        for path in (picture.write_picture(folder, base, chosen, catalogue) if folder else [])
     ]
     if json:
         _print_json(documents, verified)

@@ -23,9 +23,9 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, Spa
 from opentelemetry.trace import SpanKind, Status, StatusCode, Tracer
 
 from pipelines.errors import InputError
+from pipelines.modes import Outcome
 from pipelines.stopwatch.record import RequestRecord, TurnRecord
 from pipelines.stopwatch.timeline import Stage
-from pipelines.turn import Outcome
 
 _LLM_STAGES = {Stage.LLM_TTFT, Stage.LLM_SENTENCE, Stage.LLM_REST, Stage.TOOL}  # told by `chat` and `execute_tool`
 _PATH = "/v1/traces"

@@ -12,6 +12,7 @@ from agent.setup.engines import Engines
 from pipelines.audio import MediaClock
 from pipelines.errors import InputError
 from pipelines.events import AudioFrame, ChatMessage
+from pipelines.modes import Mode
 from pipelines.playout import AudioOutput
 from pipelines.session import Session
 from pipelines.session_events import OpeningBegan, OpeningEnded, SessionEvent, TurnBegan, TurnFinished
@@ -20,7 +21,7 @@ from pipelines.stopwatch.record import TurnHeader, TurnRecord
 from pipelines.stopwatch.spans import trace_turn
 from pipelines.stopwatch.trace import BargeIns, turn_record, wall_time
 from pipelines.stopwatch.turn_marks import marks_of
-from pipelines.turn import Mode, Turn
+from pipelines.turn import Turn
 
 OnEvent = Callable[[SessionEvent, TurnRecord | None], None]
 """Hears what happens; of a turn that has finished, with its record."""

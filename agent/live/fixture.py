@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from agent.measure.output_folder import write_wav
+from agent.sound.wav import write_wav
 from agent.trace.files import TraceFile
 from pipelines.events import SAMPLE_RATE_HZ, Pcm
 from pipelines.stopwatch.record import SessionRecord, TurnRecord

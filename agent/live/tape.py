@@ -15,7 +15,7 @@ from typing import Self
 
 import numpy as np
 
-from agent.measure.output_folder import make_folder
+from agent.system.folder import make_folder
 from pipelines.errors import InputError
 from pipelines.events import SAMPLE_RATE_HZ, Pcm
 

@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 
 from agent.measure.measurement import Measured, Measurement
-from agent.measure.output_folder import read_wav, write_wav
 from agent.measure.recordings import Recording, shipped
 from agent.setup.config import Config
+from agent.sound.wav import read_wav, write_wav
 from pipelines.events import SAMPLE_RATE_HZ, Pcm
-from pipelines.turn import Mode
+from pipelines.modes import Mode
 
 LLMS = ("sim/gpu-cloud-70b", "sim/gpu-cloud-8b", "sim/cerebras-llama3.1-70b", "sim/cerebras-llama3.1-8b")
 QUESTIONS = 3

@@ -14,17 +14,20 @@ from pathlib import Path
 from rich.console import Console
 
 from agent.exports.telemetry import TurnSink, open_telemetry
-from agent.measure.output_folder import make_folder, wav_name, write_findings, write_wav
 from agent.measure.recordings import Recording
 from agent.measure.replay import Replayed
 from agent.measure.runs import Job, Run, default_lanes, run_jobs
-from agent.report.terminal import label, progress
+from agent.report.folder import write_report
+from agent.report.stages import llm_label
+from agent.report.terminal import progress
 from agent.setup.config import Config
 from agent.setup.engines import Engines, open_engines
+from agent.sound.wav import write_wav
+from agent.system.folder import make_folder
 from agent.trace.files import TraceFile, session_line
+from pipelines.modes import Mode
 from pipelines.stopwatch.record import SessionRecord, TurnRecord
 from pipelines.stopwatch.summary import Row, Summary, rows, summarise
-from pipelines.turn import Mode
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +93,7 @@ async def measure(measurement: Measurement, console: Console) -> Measured:
         summary = summarise(run.turns, run.loop_lag_ms, engines.failover_states())
     measured = Measured(session, run.turns, rows(run.turns, measurement.llms[0]), summary, wavs)
     if out is not None:
-        measured.report = write_findings(out, session, run.turns, measured.rows, title=measurement.title, audio=wavs)
+        measured.report = write_report(out, session, run.turns, measured.rows, title=measurement.title, audio=wavs)
     return measured
 
 
@@ -110,7 +113,7 @@ async def _replay_all(
                 for sink in sinks:
                     sink.turn(index, turn)
             if folder is not None:
-                name = wav_name(replayed, job.llm, job.mode.value, only_run=only_run)
+                name = _wav_name(replayed, job.llm, job.mode.value, only_run=only_run)
                 wavs.append((_wav_title(job, engines), write_wav(make_folder(folder) / name, replayed.two_tracks())))
             advance(f"{replayed.recording.name}, {job.mode.value}")
 
@@ -118,5 +121,12 @@ async def _replay_all(
 
 
 def _wav_title(job: Job, engines: Engines) -> str:
-    name = label(job.llm, simulated=engines.models[job.llm].endpoint.simulated)
+    name = llm_label(job.llm)
     return f"{job.recording.name}: {name}, {job.mode.value}"
+
+
+def _wav_name(replayed: Replayed, llm: str, mode: str, *, only_run: bool) -> str:
+    """`NAME.wav`, with the model and mode in it where a folder holds several runs of one recording."""
+    if only_run:
+        return f"{replayed.recording.name}.wav"
+    return f"{replayed.recording.name}.{llm.replace('/', '-')}.{mode}.wav".replace(":", "-").replace("?", "-")

@@ -4,12 +4,12 @@ from collections.abc import Sequence
 
 from agent.measure.replay import Replayed, ReplayedTurn
 from agent.setup.engines import Engines
+from pipelines.modes import Mode, Outcome
 from pipelines.stopwatch.record import TurnHeader, TurnRecord
 from pipelines.stopwatch.spans import TurnTrace
 from pipelines.stopwatch.trace import turn_record, wall_time
 from pipelines.stopwatch.turn_marks import TurnMarks
 from pipelines.stt.wer import word_error_rate
-from pipelines.turn import Mode, Outcome
 
 
 def turn_records(replayed: Replayed, engines: Engines, llm: str, mode: Mode) -> list[TurnRecord]:

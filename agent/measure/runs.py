@@ -14,8 +14,8 @@ from agent.measure.replay import Replay, Replayed
 from agent.measure.results import turn_records
 from agent.setup.engines import Engines
 from agent.system.cores import cores
+from pipelines.modes import Mode
 from pipelines.stopwatch.record import TurnRecord
-from pipelines.turn import Mode
 
 _CORES_A_LANE = 2
 """At the end of a question the final decode, the turn detector and the voice keep two cores busy at once: a second

@@ -8,7 +8,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from agent.report.findings import completed, measured
-from agent.report.stages import MODES, STAGES
+from agent.report.stages import STAGES
+from agent.report.ticks import log_ticks
+from pipelines.modes import Mode
 from pipelines.stopwatch.record import TurnRecord
 from pipelines.stopwatch.summary import Row
 
@@ -123,8 +125,8 @@ def distribution(turns: Sequence[TurnRecord]) -> Distribution | None:
 
 
 def _modes(items: Sequence[Row] | Sequence[TurnRecord]) -> tuple[str, ...]:
-    present = dict.fromkeys(item.mode for item in items)
-    return tuple(sorted(present, key=lambda mode: MODES.index(mode) if mode in MODES else len(MODES)))
+    present, order = dict.fromkeys(item.mode for item in items), [mode.value for mode in Mode]
+    return tuple(sorted(present, key=lambda mode: order.index(mode) if mode in order else len(order)))
 
 
 def _stack(row: Row) -> Stack:
@@ -137,15 +139,6 @@ def _stack(row: Row) -> Stack:
 
 def _letter(index: int) -> str:
     return chr(ord("A") + index) if index < 26 else str(index + 1)
-
-
-def log_ticks(values: Sequence[float]) -> list[int]:
-    """1, 2, 5, 10, ... from at or below the smallest value to at or above the largest."""
-    scale = [factor * 10**power for power in range(8) for factor in (1, 2, 5)]
-    below = [tick for tick in scale if tick <= min(values)]
-    first = scale.index(below[-1]) if below else 0
-    last = next((index for index, tick in enumerate(scale) if tick >= max(values)), len(scale) - 1)
-    return scale[first : max(last, first + 1) + 1]
 
 
 def _x(value: float, ticks: Sequence[int]) -> float:

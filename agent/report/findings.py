@@ -6,7 +6,8 @@ It reads the trace's turns and the summary rows. It computes no percentile that 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from agent.report.stages import is_simulated, stage
+from agent.report.stages import stage
+from pipelines.pacer import is_simulated
 from pipelines.stopwatch.record import TurnRecord
 from pipelines.stopwatch.summary import Row
 

@@ -34,9 +34,13 @@ def write_page(
     rows: Sequence[Row],
     *,
     title: str,
-    audio: Sequence[tuple[str, Path]],
+    audio: Sequence[tuple[str, Path]] = (),
 ) -> None:
-    """Write the page; see `agent.report.write_report`."""
+    """Write one self-contained HTML file that needs no network.
+
+    `session` and `turns` are the trace's, `rows` the figures of each LLM and mode. `audio` are labelled files, linked
+    relative to the page. Raises InputError if the file cannot be written.
+    """
     links = [(label, _relative_link(target, path.parent)) for label, target in audio]
     write_html(path, render(session, turns, rows, title=title, audio=links))
 
@@ -57,7 +61,7 @@ def render(
             "session": session,
             "turns": turns,
             "outcomes": Counter(turn.outcome.value for turn in turns),
-            "simulated": session.simulated or any(stages.is_simulated(turn.llm) for turn in turns),
+            "simulated": session.simulated or any(turn.simulated for turn in turns),
             "estimated": sum(not turn.labelled for turn in turns),
             "headline": findings.headline(rows),
             "levers": findings.levers(rows),

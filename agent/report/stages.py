@@ -1,13 +1,19 @@
-"""The words of the report: stages with one fixed colour each, outcomes, the glossary. It knows no numbers."""
+"""The words and colours of all that is shown, on pages, in pictures and on the terminal: stages with one fixed colour
+each, modes, outcomes, how an LLM is called, the glossary.
+"""
 
 from dataclasses import dataclass
 
+from pipelines.modes import Mode, Outcome
+from pipelines.pacer import is_simulated
+from pipelines.stopwatch.timeline import Stage
+
 
 @dataclass(frozen=True, slots=True)
-class Stage:
+class StageStyle:
     """A part of a turn: its key in the trace, its name for people, its colour and the text colour legible on it."""
 
-    key: str
+    key: str  # a Stage; any text for a stage that is not known
     name: str
     colour: str
     ink: str
@@ -18,41 +24,45 @@ class Stage:
 # pale on paper, gives way to a wine red, its black to a grey that shows on dark pages too, and its purple is a little
 # lighter so that it does not meet that grey.
 STAGES = (
-    Stage("endpoint", "Endpointing", "#e69f00", "#1b1b1f", "Waiting to be sure that the user has finished."),
-    Stage("stt", "STT", "#009e73", "#1b1b1f", "Writing the final transcript."),
-    Stage("llm_ttft", "LLM first token", "#0072b2", "#ffffff", "Request sent until the first word of the answer."),
-    Stage("llm_sentence", "LLM first sentence", "#56b4e9", "#1b1b1f", "First word until there is a sentence to speak."),
-    Stage("tts", "TTS", "#d58ab3", "#1b1b1f", "Sentence handed over until the first sound samples."),
-    Stage("output", "Output", "#d55e00", "#1b1b1f", "First sound handed over until the output plays it."),
-    Stage("leading_silence", "Leading silence", "#9c2c68", "#ffffff", "First samples until the first audible one."),
-    Stage("overhead", "Overhead", "#80808a", "#1b1b1f", "The pipeline itself: hand-overs between stages."),
+    StageStyle(Stage.ENDPOINT, "Endpointing", "#e69f00", "#1b1b1f", "Waiting to be sure that the user has finished."),
+    StageStyle(Stage.STT, "STT", "#009e73", "#1b1b1f", "Writing the final transcript."),
+    StageStyle(
+        Stage.LLM_TTFT, "LLM first token", "#0072b2", "#ffffff", "Request sent until the first word of the answer."
+    ),
+    StageStyle(
+        Stage.LLM_SENTENCE, "LLM first sentence", "#56b4e9", "#1b1b1f", "First word until there is a sentence to speak."
+    ),
+    StageStyle(Stage.TTS, "TTS", "#d58ab3", "#1b1b1f", "Sentence handed over until the first sound samples."),
+    StageStyle(Stage.OUTPUT, "Output", "#d55e00", "#1b1b1f", "First sound handed over until the output plays it."),
+    StageStyle(
+        Stage.LEADING_SILENCE, "Leading silence", "#9c2c68", "#ffffff", "First samples until the first audible one."
+    ),
+    StageStyle(Stage.OVERHEAD, "Overhead", "#80808a", "#1b1b1f", "The pipeline itself: hand-overs between stages."),
 )
 BESIDE = (
-    Stage("llm_rest", "LLM rest", "#8fa9bf", "#1b1b1f", "The answer written on after its first sentence."),
-    Stage("tool", "Tool", "#a68a64", "#1b1b1f", "A tool at work on the model's request."),
+    StageStyle(Stage.LLM_REST, "LLM rest", "#8fa9bf", "#1b1b1f", "The answer written on after its first sentence."),
+    StageStyle(Stage.TOOL, "Tool", "#a68a64", "#1b1b1f", "A tool at work on the model's request."),
 )
 """Work that is drawn, but never stands in a completed turn's critical path."""
 
 CONTEXT = (
-    Stage("speech", "User speaks", "#b9b9c2", "#1b1b1f", "The user's speech; it ends at 0."),
-    Stage("agent_speech", "Agent speaks", "#b9b9c2", "#1b1b1f", "The answer as it was played."),
+    StageStyle(Stage.SPEECH, "User speaks", "#b9b9c2", "#1b1b1f", "The user's speech; it ends at 0."),
+    StageStyle(Stage.AGENT_SPEECH, "Agent speaks", "#b9b9c2", "#1b1b1f", "The answer as it was played."),
 )
-_BY_KEY = {stage.key: stage for stage in STAGES + BESIDE + CONTEXT}
+ALL_STAGES = STAGES + BESIDE + CONTEXT
+_BY_KEY = {stage.key: stage for stage in ALL_STAGES}
 
-MODES = ("sequential", "streaming", "speculative")
 MODE_MEANINGS = {
-    "sequential": "Every stage waits for the whole of the one before it.",
-    "streaming": "The answer is spoken sentence by sentence while it is still being written.",
-    "speculative": "As streaming, and the answer is begun before the user is known to have finished.",
+    Mode.SEQUENTIAL: "Every stage waits for the whole of the one before it.",
+    Mode.STREAMING: "The answer is spoken sentence by sentence while it is still being written.",
+    Mode.SPECULATIVE: "As streaming, and the answer is begun before the user is known to have finished.",
 }
-
-COMPLETED = "completed"
 OUTCOMES = {
-    COMPLETED: "completed",
-    "interrupted": "interrupted",
-    "tool": "used a tool",
-    "failed": "failed",
-    "no_speech": "no speech",
+    Outcome.COMPLETED: "completed",
+    Outcome.INTERRUPTED: "interrupted",
+    Outcome.TOOL: "used a tool",
+    Outcome.FAILED: "failed",
+    Outcome.NO_SPEECH: "no speech",
 }
 
 GLOSSARY = (
@@ -87,16 +97,11 @@ GLOSSARY = (
 )
 
 
-def stage(key: str) -> Stage:
-    """The stage of this key; an unknown one gets a neutral colour and its key as name."""
-    return _BY_KEY.get(key) or Stage(key, key.replace("_", " "), "#80808a", "#1b1b1f", "")
-
-
-def is_simulated(llm: str) -> bool:
-    """Whether this LLM is one of the pacer's."""
-    return llm.startswith("sim/")
+def stage(key: str) -> StageStyle:
+    """The style of this stage; an unknown one gets a neutral colour and its key as name."""
+    return _BY_KEY.get(key) or StageStyle(key, key.replace("_", " "), "#80808a", "#1b1b1f", "")
 
 
 def llm_label(llm: str) -> str:
-    """An LLM's name for people, which says so where it is simulated."""
+    """An LLM's name for people, which says so if it is simulated."""
     return f"{llm} (simulated)" if is_simulated(llm) else llm

@@ -15,9 +15,11 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader
 from markupsafe import Markup
 
-from agent.report import figures, findings, stages
+from agent.report import findings, stages
+from agent.report.curves import curves
 from agent.report.waterfall import waterfall
 from pipelines.errors import InputError
+from pipelines.pacer import is_simulated
 
 _HERE = Path(__file__).parent
 
@@ -64,15 +66,16 @@ def _environment() -> Environment:
         "interval": _interval,
         "whole": _whole_names,
     }
-    environment.tests["simulated"] = stages.is_simulated
+    environment.tests["simulated"] = is_simulated
     environment.globals |= {
         "waterfall": waterfall,
+        "curves": curves,
         "STAGES": stages.STAGES,
         "BESIDE": stages.BESIDE,
+        "ALL_STAGES": stages.ALL_STAGES,
         "OUTCOMES": stages.OUTCOMES,
         "MODE_MEANINGS": stages.MODE_MEANINGS,
         "GLOSSARY": stages.GLOSSARY,
-        "PLOT": (figures.PLOT_WIDTH, figures.PLOT_HEIGHT),
     }
     return environment
 

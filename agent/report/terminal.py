@@ -5,22 +5,25 @@ Progress while it works, tables and one sentence when it is done. All of it goes
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from agent.report.stages import llm_label
 from pipelines.llm.breaker import BreakerState
-from pipelines.llm.failover import FailoverState
-from pipelines.stopwatch.record import TurnRecord
-from pipelines.stopwatch.summary import Row, Summary
+from pipelines.modes import Mode, Outcome
 from pipelines.stopwatch.timeline import Stage
-from pipelines.turn import Mode, Outcome
+
+if TYPE_CHECKING:
+    from pipelines.llm.failover import FailoverState
+    from pipelines.stopwatch.record import TurnRecord
+    from pipelines.stopwatch.summary import Row, Summary
 
 
 class Advance(Protocol):
-    """Tells the progress bar that one more is done."""
+    """Moves the progress bar on by one."""
 
     def __call__(self, what: str) -> None:
         """`what` has just been done."""
@@ -29,7 +32,7 @@ class Advance(Protocol):
 
 @contextmanager
 def progress(console: Console, title: str, total: int) -> Iterator[Advance]:
-    """A progress bar on stderr; plain lines of nothing where that is no terminal."""
+    """A progress bar on stderr; nothing at all if that is not a terminal."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task(title, total=total)
@@ -40,12 +43,7 @@ def progress(console: Console, title: str, total: int) -> Iterator[Advance]:
         yield advance
 
 
-def label(llm: str, *, simulated: bool) -> str:
-    """An LLM's name, saying so where it is the pacer."""
-    return f"{llm} (simulated)" if simulated else llm
-
-
-def grid(rows: Sequence[Row]) -> Table:
+def grid(rows: "Sequence[Row]") -> Table:
     """Modes x LLMs: p50 and p95 turn latency, the LLM leg, what speculation saved."""
     table = Table(title="turn latency: end of the user's speech to first audible sample, ms", title_justify="left")
     for name in ("mode", "LLM"):
@@ -60,7 +58,7 @@ def grid(rows: Sequence[Row]) -> Table:
         last = row.mode
         table.add_row(
             mode,
-            label(row.llm, simulated=row.simulated),
+            llm_label(row.llm),
             _number(row.p50_ms),
             _number(row.p95_ms),
             str(row.n),
@@ -71,7 +69,7 @@ def grid(rows: Sequence[Row]) -> Table:
     return table
 
 
-def turns_table(turns: Sequence[TurnRecord]) -> Table:
+def turns_table(turns: "Sequence[TurnRecord]") -> Table:
     """A line a turn: what was heard, what was answered, and how long it took."""
     table = Table(title="turns", title_justify="left")
     for name, justify in (("recording", "left"), ("heard", "left"), ("outcome", "left"), ("latency ms", "right")):
@@ -83,19 +81,19 @@ def turns_table(turns: Sequence[TurnRecord]) -> Table:
     return table
 
 
-def shares(rows: Sequence[Row]) -> Table:
+def shares(rows: "Sequence[Row]") -> Table:
     """The critical path: a line a stage, a column for each LLM and mode, mean ms."""
     found = {stage for row in rows for stage in row.shares_ms}
     table = Table(title="critical path, mean ms", title_justify="left")
     table.add_column("stage")
     for row in rows:
-        table.add_column(f"{label(row.llm, simulated=row.simulated)}\n{row.mode}", justify="right")
+        table.add_column(f"{llm_label(row.llm)}\n{row.mode}", justify="right")
     for stage in (stage.value for stage in Stage if stage.value in found):
         table.add_row(stage, *(_number(row.shares_ms.get(stage, 0.0)) for row in rows))
     return table
 
 
-def summary_lines(summary: Summary, cells: int) -> list[str]:
+def summary_lines(summary: "Summary", cells: int) -> list[str]:
     """The run in a few plain lines; over several `cells` of LLM and mode a pooled latency would describe no agent."""
     latency, ledger = summary.turn_latency_ms, summary.speculation
     lines = [
@@ -127,7 +125,7 @@ def summary_lines(summary: Summary, cells: int) -> list[str]:
     return lines
 
 
-def standby_line(llm: str, state: FailoverState) -> str:
+def standby_line(llm: str, state: "FailoverState") -> str:
     """How things stand between a model and its standby, at the end or in mid-conversation."""
     fault, budget = state.standby_fault, state.budget_ms
     ready = "ready" if fault is None else f"not ready: {fault}"
@@ -136,7 +134,7 @@ def standby_line(llm: str, state: FailoverState) -> str:
     return f"standby of {llm}: {ready}, {hedge}{kept_out}"
 
 
-def _failover_line(summary: Summary) -> str:
+def _failover_line(summary: "Summary") -> str:
     """What failover did, and what it cost beside the answers."""
     failover = summary.failover
     decisions = ", ".join(f"{n} {action.replace('_', ' ')}" for action, n in failover.decisions.items())
@@ -148,7 +146,7 @@ def _failover_line(summary: Summary) -> str:
     return f"failover: {decisions}; {failover.abandoned_requests} requests paid twice, extra cost {cost}"
 
 
-def failure_lines(turns: Sequence[TurnRecord]) -> list[str]:
+def failure_lines(turns: "Sequence[TurnRecord]") -> list[str]:
     """What failed and why: a line for each turn with an error, the same error once."""
     failures: dict[str, list[str]] = {}
     for turn in turns:
@@ -167,7 +165,7 @@ def _number(value: float | None) -> str:
     return "–" if value is None else f"{value:,.0f}"
 
 
-def _difference(row: Row) -> str:
+def _difference(row: "Row") -> str:
     if row.delta_ms is None:
         return "–"
     if row.ci95_ms is None:

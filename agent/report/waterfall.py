@@ -4,13 +4,13 @@ Pure geometry: it turns the trace's spans and critical path into lanes with posi
 knows no HTML.
 """
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from agent.report.findings import milliseconds, moment
 from agent.report.stages import CONTEXT, stage
+from agent.report.ticks import linear_ticks
 from pipelines.stopwatch.record import PathSegment, SpanRecord, TurnRecord
 
 Kind = Literal["hidden", "critical", "discarded", "context"]
@@ -125,12 +125,11 @@ def time_axis(spans: Sequence[SpanRecord], latency_ms: float | None) -> Axis:
 
 
 def _ticks(axis: Axis) -> tuple[tuple[float, str, bool], ...]:
-    """About eight round moments, 0 among them."""
-    rough = (axis.end_ms - axis.start_ms) / 8
-    magnitude = 10 ** (len(str(int(rough))) - 1)
-    step = next(factor * magnitude for factor in (1, 2, 5, 10) if factor * magnitude >= rough)
-    numbers = range(math.ceil(axis.start_ms / step), math.floor(axis.end_ms / step) + 1)
-    return tuple((axis.percent(step * number), moment(step * number), number % 2 == 0) for number in numbers)
+    """About eight round moments, 0 among them; every second one stays where there is less room."""
+    moments = linear_ticks(axis.start_ms, axis.end_ms, 8)
+    return tuple(
+        (axis.percent(at), moment(at), (number - moments.index(0)) % 2 == 0) for number, at in enumerate(moments)
+    )
 
 
 def _group(spans: Sequence[SpanRecord]) -> list[list[SpanRecord]]:

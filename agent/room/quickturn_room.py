@@ -22,9 +22,9 @@ from agent.room.output import RoomOutput
 from agent.room.presence import Ending, Presence
 from agent.setup.engines import Engines
 from pipelines.events import ChatMessage
+from pipelines.modes import Mode
 from pipelines.session_events import SessionEvent
 from pipelines.stopwatch.record import TurnRecord
-from pipelines.turn import Mode
 
 _SUBSCRIBED_S = 5.0  # the opening waits so long for somebody to listen
 _FLIGHT_S = 0.3  # the last words are still on their way

@@ -22,9 +22,9 @@ from pipelines.endpointing import EndpointingSettings
 from pipelines.errors import ConfigError
 from pipelines.llm.chat import ChatSettings
 from pipelines.llm.health import FailoverSettings
+from pipelines.modes import Mode
 from pipelines.reply_stages import ReplySettings
 from pipelines.toml_file import closest_first, read_toml
-from pipelines.turn import Mode
 from pipelines.vad import VadSettings
 
 

@@ -23,6 +23,7 @@ from pipelines.listening import Listener
 from pipelines.llm.catalogue import Catalogue
 from pipelines.llm.catalogue_file import load_catalogue
 from pipelines.llm.failover import Failover, FailoverState
+from pipelines.modes import Mode
 from pipelines.playout import AudioOutput
 from pipelines.reply_stages import ReplyStages
 from pipelines.session import BuildSession, Session, SessionSettings
@@ -32,7 +33,6 @@ from pipelines.stopwatch.ledger import Prices
 from pipelines.stt import SpeechToText
 from pipelines.tools import Tool
 from pipelines.tts import TextToSpeech
-from pipelines.turn import Mode
 from pipelines.vad import SpeechProbability, VoiceActivity, silero
 
 _UNKNOWN_WINDOW_TOKENS = 8_192

@@ -12,24 +12,13 @@ from rich.text import Text
 
 from agent.live.conversation import Conversation
 from agent.live.view import state, understood
-from agent.report.terminal import label
+from agent.report.stages import llm_label, stage
 from agent.talk.microphone import Microphone
+from pipelines.modes import Outcome
 from pipelines.session_events import AgentPaused, AgentResumed, SessionEvent, TurnFinished
 from pipelines.stopwatch.percentiles import percentiles
 from pipelines.stopwatch.record import TurnRecord
-from pipelines.turn import Outcome
 
-_COLOURS = {
-    "endpoint": "dark_orange",
-    "stt": "green4",
-    "llm_ttft": "dodger_blue2",
-    "llm_sentence": "sky_blue2",
-    "tool": "gold3",
-    "tts": "orchid",
-    "output": "red3",
-    "leading_silence": "medium_violet_red",
-    "overhead": "grey50",
-}
 _METER_DB = 60.0
 _METER_CELLS = 12
 
@@ -63,7 +52,7 @@ class LiveConsole:
             ("█" * lit, "green"),
             ("░" * (_METER_CELLS - lit), "grey50"),
             ("  muted", "red") if microphone.muted else "",
-            f"  {conversation.mode.value}, {_label(conversation.llm)}",
+            f"  {conversation.mode.value}, {llm_label(conversation.llm)}",
         )
 
     def _words(self) -> list[Text]:
@@ -106,7 +95,7 @@ def plain_lines(event: SessionEvent, turn: TurnRecord | None) -> list[str]:
             if turn.error:
                 lines.append(f"       failed: {turn.error}")
             if turn.turn_latency_ms is not None:
-                shares = ", ".join(f"{s.stage} {s.ms:.0f}" for s in turn.critical_path if s.ms >= 0.5)
+                shares = ", ".join(f"{stage(s.stage).name} {s.ms:.0f}" for s in turn.critical_path if s.ms >= 0.5)
                 lines.append(f"       {turn.turn_latency_ms:.0f} ms ({turn.outcome}): {shares}")
             return lines
         case _:
@@ -120,10 +109,10 @@ def waterfall(turn: TurnRecord, width: int = 60) -> RenderableType:
     for segment in turn.critical_path:
         if segment.ms < 0.5:
             continue
-        colour = _COLOURS.get(segment.stage, "white")
-        bar.append(" " * max(1, round(width * segment.ms / max(1.0, latency_ms))), style=f"on {colour}")
-        legend.append("■ ", style=colour)
-        legend.append(f"{segment.stage} {segment.ms:.0f}  ")
+        style = stage(segment.stage)
+        bar.append(" " * max(1, round(width * segment.ms / max(1.0, latency_ms))), style=f"on {style.colour}")
+        legend.append("■ ", style=style.colour)
+        legend.append(f"{style.name} {segment.ms:.0f}  ")
     bar.append(f"  {latency_ms:.0f} ms", style="bold")
     if turn.outcome is not Outcome.COMPLETED:
         bar.append(f" ({turn.outcome})")
@@ -144,7 +133,7 @@ def figures(turns: Sequence[TurnRecord]) -> Table:
         latency = percentiles([turn.turn_latency_ms for turn in group])
         stages = [turn.stages for turn in group]
         table.add_row(
-            f"{_label(llm)} {mode[:4]}",
+            f"{llm_label(llm)} {mode[:4]}",
             str(len(group)),
             f"{latency.p50:.0f}",
             f"{latency.p95:.0f}",
@@ -155,10 +144,6 @@ def figures(turns: Sequence[TurnRecord]) -> Table:
             f"{sum(turn.speculation.hit for turn in group)}/{sum(turn.speculation.requests for turn in group)}",
         )
     return table
-
-
-def _label(llm: str) -> str:
-    return label(llm, simulated=llm.startswith("sim/"))
 
 
 def _median(values: Sequence[float | None]) -> str:

@@ -26,9 +26,9 @@ from agent.trace.files import TraceFile
 from pipelines.audio import resample
 from pipelines.errors import QuickturnError
 from pipelines.events import SAMPLE_RATE_HZ, AudioFrame, Pcm
+from pipelines.modes import Mode
 from pipelines.session_events import SessionEvent
 from pipelines.stopwatch.record import SessionRecord, TurnRecord
-from pipelines.turn import Mode
 
 _REFRESH_PER_S = 8
 _KEYS_BOUND = 32  # a key held down is not pressed again and again for minutes

@@ -7,13 +7,11 @@ from collections.abc import Sequence
 from dataclasses import asdict
 
 from agent.live.view import answer, state, understood
-from agent.report.stages import BESIDE, CONTEXT, STAGES, llm_label
+from agent.report.stages import llm_label
 from agent.report.waterfall import waterfall
 from pipelines.stopwatch.percentiles import percentiles
 from pipelines.stopwatch.record import TurnRecord
 from pipelines.turn import Turn
-
-STAGE_WORDS = {stage.key: asdict(stage) for stage in (*STAGES, *BESIDE, *CONTEXT)}
 
 _SHOWN = {"transcript", "heard", "outcome", "error", "mode", "llm", "simulated", "turn_latency_ms", "critical_path"}
 

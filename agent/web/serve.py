@@ -6,9 +6,9 @@ from pathlib import Path
 
 from rich.console import Console
 
-from agent.measure.output_folder import make_folder
 from agent.runtime import open_runtime
 from agent.setup.config import Config
+from agent.system.folder import make_folder
 from agent.system.signals import until_told_to_stop
 from agent.web.access_policy import AccessPolicy, is_loopback
 from agent.web.server import Server, listening

@@ -10,6 +10,7 @@ import logging
 import secrets
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import asdict
 from datetime import datetime
 from importlib.metadata import version
 from itertools import count
@@ -21,12 +22,11 @@ from aiohttp import web
 from agent.exports.telemetry import Numbered, TurnSink
 from agent.live.fixture import write_fixture
 from agent.live.tape import Tape
-from agent.report.stages import MODE_MEANINGS, llm_label
+from agent.report.stages import ALL_STAGES, MODE_MEANINGS, OUTCOMES, STAGES, llm_label
 from agent.setup.engines import Engines
 from agent.trace.files import session_line, session_text, turn_text
 from agent.web.access_policy import AccessPolicy
 from agent.web.messages import GOING_AWAY, OUR_FAULT, TRY_LATER
-from agent.web.picture import STAGE_WORDS
 from agent.web.web_session import PageOptions, WebSession
 from pipelines.errors import InputError
 
@@ -105,7 +105,9 @@ class Server:
                 "llm": self._offer.llm,
                 "modes": MODE_MEANINGS,
                 "mode": self._offer.mode,
-                "stages": STAGE_WORDS,
+                "stages": {stage.key: asdict(stage) for stage in ALL_STAGES},
+                "legend": [stage.key for stage in STAGES],
+                "outcomes": OUTCOMES,
                 "engines": f"speech to text {self._engines.stt.name}, text to speech {self._engines.tts.name}",
             }
         )

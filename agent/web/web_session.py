@@ -26,9 +26,9 @@ from agent.web.output import BrowserOutput
 from agent.web.page_clock import PageClock
 from pipelines.errors import InputError, QuickturnError
 from pipelines.events import SAMPLE_RATE_HZ, AudioFrame, Pcm
+from pipelines.modes import Mode
 from pipelines.session_events import SessionEvent
 from pipelines.stopwatch.record import TurnRecord
-from pipelines.turn import Mode
 
 log = logging.getLogger(__name__)
 

@@ -12,6 +12,7 @@ from statistics import median
 from agent.trace.reader import Trace, read_trace
 from pipelines.errors import InputError
 from pipelines.llm.catalogue import Catalogue
+from pipelines.modes import Mode, Outcome
 from pipelines.stopwatch.percentiles import Percentiles, percentiles
 from pipelines.stopwatch.record import TurnRecord
 from pipelines.stopwatch.whatif import (
@@ -24,7 +25,6 @@ from pipelines.stopwatch.whatif import (
     predict,
     read_turn,
 )
-from pipelines.turn import Mode, Outcome
 
 CLIENT_OVERHEAD_MS = 3.0
 """What our HTTP client adds to a server's TTFT, p50 (`pytest -m bench tests/pipelines/llm/test_chat_overhead.py`);

@@ -15,10 +15,10 @@ from agent.measure.recordings import Recording
 from agent.setup.config import Config
 from agent.whatif.points import Prediction
 from pipelines.errors import InputError
-from pipelines.llm.catalogue import SIMULATED
+from pipelines.modes import Outcome
+from pipelines.pacer import is_simulated
 from pipelines.stopwatch.percentiles import Percentiles, percentiles
 from pipelines.stopwatch.record import TurnRecord
-from pipelines.turn import Outcome
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,7 @@ async def verify(
 ) -> list[Verified]:
     """Replay every point. Raises InputError for a point that the pacer cannot play."""
     for prediction in predictions:
-        if not prediction.point.llm.startswith(f"{SIMULATED}/") or len(prediction.point.speeds) != 1:
+        if not is_simulated(prediction.point.llm) or len(prediction.point.speeds) != 1:
             raise InputError(
                 f"{prediction.point.llm} cannot be verified: the pacer plays one stated speed, such as sim/120:1800"
             )

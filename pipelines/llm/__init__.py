@@ -1,9 +1,10 @@
 """The LLM side: the chat stream, the provider catalogue, the pacer. It knows nothing of audio."""
 
 from collections.abc import AsyncGenerator, Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from pipelines.events import ChatEvent, ChatMessage, ToolSpec
+if TYPE_CHECKING:  # whoever wants a name of this package alone need not load numpy
+    from pipelines.events import ChatEvent, ChatMessage, ToolSpec
 
 
 class ChatModel(Protocol):
@@ -11,7 +12,9 @@ class ChatModel(Protocol):
 
     name: str
 
-    def stream(self, messages: Sequence[ChatMessage], tools: Sequence[ToolSpec] = ()) -> AsyncGenerator[ChatEvent]:
+    def stream(
+        self, messages: "Sequence[ChatMessage]", tools: "Sequence[ToolSpec]" = ()
+    ) -> "AsyncGenerator[ChatEvent]":
         """Send one request and yield what comes back; closing the iterator cancels the request. Raises LLMError."""
         ...
 

@@ -11,12 +11,10 @@ from dataclasses import dataclass, replace
 
 from pipelines.errors import InputError
 from pipelines.events import Usage
+from pipelines.pacer import PROVIDER as SIMULATED
 from pipelines.pacer.faults import parse_misbehaviour
 from pipelines.pacer.pace import Pace, parse_pace
 from pipelines.toml_file import closest_first
-
-SIMULATED = "sim"
-"""The provider name of the pacer."""
 
 
 @dataclass(frozen=True, slots=True)

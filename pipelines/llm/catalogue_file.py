@@ -10,7 +10,8 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from pipelines.errors import ConfigError
-from pipelines.llm.catalogue import SIMULATED, Catalogue, Model, Provider
+from pipelines.llm.catalogue import Catalogue, Model, Provider
+from pipelines.pacer import PROVIDER as SIMULATED
 from pipelines.toml_file import read_toml, validated
 
 _Positive = Annotated[float, Field(gt=0)]

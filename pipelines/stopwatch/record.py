@@ -11,8 +11,8 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict
 
 from pipelines.events import FailoverAction
+from pipelines.modes import Outcome
 from pipelines.stopwatch.timeline import Stage
-from pipelines.turn import Outcome
 
 RECORD_VERSION = 1
 """Of the trace; another one cannot be read. A field that is added does not change it."""

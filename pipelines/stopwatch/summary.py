@@ -10,12 +10,12 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 
 from pipelines.llm.failover import FailoverState
+from pipelines.modes import Mode, Outcome
 from pipelines.stopwatch.percentiles import Percentiles, interval_of_median, percentiles
 from pipelines.stopwatch.record import Record, TurnRecord
 from pipelines.stopwatch.timeline import Stage
 from pipelines.stt.wer import word_error_rate
 from pipelines.text import normalise
-from pipelines.turn import Mode, Outcome
 
 
 class SpeculationSummary(Record):

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 from pipelines.events import FailoverDecision, Transcript
+from pipelines.modes import Outcome
 from pipelines.stopwatch.ledger import Prices, answer_tokens, speculation_of, usage_of
 from pipelines.stopwatch.marks import Request, ToolRun, Unit
 from pipelines.stopwatch.record import (
@@ -28,7 +29,7 @@ from pipelines.stopwatch.record import (
 from pipelines.stopwatch.spans import TurnTrace
 from pipelines.stopwatch.timeline import Segment, Span, Stage
 from pipelines.stopwatch.turn_marks import ReplyMarks, TurnMarks
-from pipelines.turn import FalseStart, Outcome
+from pipelines.turn import FalseStart
 
 _LONGEST_RESULT = 300  # characters of a tool's result: a trace is for reading
 

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 
 from pipelines.errors import QuickturnError
 from pipelines.events import Transcript, TurnEnded
+from pipelines.modes import Outcome
 from pipelines.session_events import TurnFinished
 from pipelines.stopwatch.marks import Playout, Request, Unit
-from pipelines.turn import Draft, FalseStart, Outcome
+from pipelines.turn import Draft, FalseStart
 
 
 @dataclass(frozen=True, slots=True, eq=False)

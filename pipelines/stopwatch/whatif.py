@@ -11,11 +11,11 @@ from statistics import median
 
 from pipelines.errors import InputError
 from pipelines.events import Transcript
+from pipelines.modes import Mode, Outcome
 from pipelines.speculation import worth_speculating
 from pipelines.stopwatch.record import RequestRecord, TranscriptRecord, TurnRecord
 from pipelines.stopwatch.timeline import Segment, Stage, Timeline, critical_path
 from pipelines.text import same_words
-from pipelines.turn import Mode, Outcome
 
 
 @dataclass(frozen=True, slots=True)

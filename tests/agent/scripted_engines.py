@@ -9,8 +9,8 @@ from agent.setup.engines import Engines
 from agent.system.resources import shipped
 from pipelines.llm.catalogue_file import load_catalogue
 from pipelines.llm.chat import ChatCompletions
+from pipelines.modes import Mode
 from pipelines.session import BuildSession
-from pipelines.turn import Mode
 from tests.scripted import ENDPOINTING, ScriptedLLM, ScriptedSTT, ScriptedTTS, Stages, loudness, now
 
 LLM = "sim/100:100"

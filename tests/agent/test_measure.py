@@ -9,12 +9,12 @@ import pytest
 from rich.console import Console
 
 from agent.measure.measurement import Measured, Measurement, measure
-from agent.measure.output_folder import read_wav
 from agent.measure.recordings import Recording, shipped
 from agent.setup.config import load_config
+from agent.sound.wav import read_wav
 from pipelines.audio import first_audible_sample
 from pipelines.errors import InputError
-from pipelines.turn import Mode
+from pipelines.modes import Mode
 from tests.scripted import question
 
 LLM = "sim/cerebras-llama3.1-8b"

@@ -15,9 +15,9 @@ from agent.measure.replay import Replay, Replayed
 from agent.setup.config import load_config
 from agent.setup.engines import open_engines
 from pipelines.events import SAMPLE_RATE_HZ, Pcm
+from pipelines.modes import Mode, Outcome
 from pipelines.stopwatch.percentiles import percentiles
 from pipelines.stopwatch.timeline import Stage
-from pipelines.turn import Mode, Outcome
 
 LLM = "sim/cerebras-llama3.1-8b"
 

@@ -19,7 +19,7 @@ from agent.measure.recordings import Recording, shipped
 from agent.measure.replay import Replay
 from agent.setup.config import load_config
 from agent.setup.engines import Engines, open_engines
-from pipelines.turn import Mode
+from pipelines.modes import Mode
 
 LLM = "sim/cerebras-llama3.1-8b"
 LANES = 8

@@ -14,8 +14,8 @@ from agent.measure.statistics import percentiles
 from agent.setup.config import load_config
 from agent.setup.engines import read_catalogue
 from agent.whatif.points import read_base, speed_of
+from pipelines.modes import Mode
 from pipelines.stopwatch.whatif import Change, predict, read_turn
-from pipelines.turn import Mode
 
 
 def main(path: Path) -> None:

@@ -16,8 +16,8 @@ import pytest
 import soxr
 from numpy.typing import NDArray
 
-from agent.measure.output_folder import read_wav
 from agent.measure.recordings import Recording, shipped
+from agent.sound.wav import read_wav
 from agent.trace.reader import read_trace
 from pipelines.audio import AUDIBLE_DBFS
 from pipelines.stt.wer import word_error_rate

@@ -9,11 +9,11 @@ import pytest
 from agent.measure.replay import Replayed, VirtualOutput
 from pipelines.errors import LLMError, LLMFault, QuickturnError, StageError
 from pipelines.events import ChatEvent, ChatMessage, Pcm, ToolCall, ToolSpec
+from pipelines.modes import Mode, Outcome
 from pipelines.playout import AudioOutput
 from pipelines.session import Session
 from pipelines.session_events import Observer, SessionEvent, TurnBegan, TurnCommitted, TurnFinished
 from pipelines.tools import Tool
-from pipelines.turn import Mode, Outcome
 from tests.scripted import (
     REPLY,
     ScriptedLLM,

@@ -6,9 +6,10 @@ import pytest
 from agent.measure.replay import Replayed, ReplayedTurn
 from pipelines.errors import LLMError, LLMFault, StageError
 from pipelines.events import Heard, SpeechStopped, TextDelta, ToolCall, ToolSpec, Transcript, Usage
+from pipelines.modes import Mode, Outcome
 from pipelines.stopwatch.timeline import Stage
 from pipelines.tools import Tool
-from pipelines.turn import Draft, Mode, Outcome, Turn
+from pipelines.turn import Draft, Turn
 from tests.scripted import (
     REPLY,
     ScriptedLLM,

@@ -18,12 +18,13 @@ from agent.room.agent_session.playout_tap import PlayoutTap, Tapped
 from pipelines.errors import QuickturnError, ServiceError
 from pipelines.events import ChatMessage, Clock, Transcript, TurnEnded
 from pipelines.llm.history import Fitted, estimate_tokens
+from pipelines.modes import Outcome
 from pipelines.stopwatch.ledger import Prices
 from pipelines.stopwatch.marks import Playout, Request, Unit
 from pipelines.stopwatch.record import LiveKitTimes, TurnHeader, TurnRecord
 from pipelines.stopwatch.trace import BargeIns, turn_record, wall_time
 from pipelines.stopwatch.turn_marks import ReplyMarks, TurnMarks
-from pipelines.turn import FalseStart, Outcome
+from pipelines.turn import FalseStart
 
 _AT_ONCE_S = 0.1
 _LIVEKIT_TIMES = ("e2e_latency", "llm_node_ttft", "llm_node_ttfs", "tts_node_ttfb", "playback_latency")

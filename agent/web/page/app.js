@@ -121,7 +121,7 @@ function showTurn(turn) {
   const turns = $("turns");
   if (!turns.querySelector(".turn")) turns.replaceChildren();
   else turns.firstElementChild.open = false;
-  turns.prepend(turnCard(turn, setup.stages, true));
+  turns.prepend(turnCard(turn, setup, true));
   const log = $("log");
   log.append(el("li", {}, el("b", {}, "You "), turn.transcript, el("br"), el("b", {}, "Agent "), turn.error ? `(failed: ${turn.error})` : turn.heard));
   log.scrollTop = log.scrollHeight;
@@ -208,8 +208,7 @@ function prepare() {
   $("speed").max = setup.speeds.length - 1;
   $("speed").value = setup.speeds.length - 1;
   $("engines").textContent = `Quickturn ${setup.version}. ${setup.engines}. Your voice goes to this server only; words go to the LLM chosen above.`;
-  const shown = ["endpoint", "stt", "llm_ttft", "llm_sentence", "tts", "output", "leading_silence", "overhead"];
-  $("legend").replaceChildren(...shown.map((key) => el("li", { title: setup.stages[key].meaning }, el("i", { className: "sw", style: { "--c": setup.stages[key].colour } }), setup.stages[key].name)));
+  $("legend").replaceChildren(...setup.legend.map((key) => el("li", { title: setup.stages[key].meaning }, el("i", { className: "sw", style: { "--c": setup.stages[key].colour } }), setup.stages[key].name)));
   showChoice();
 }
 

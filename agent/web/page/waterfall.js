@@ -1,15 +1,13 @@
 // One finished turn as bars over time. The server has laid it out: positions are percent of the axis.
 import { el, milliseconds } from "./dom.js";
 
-const OUTCOMES = { interrupted: "interrupted", tool: "used a tool", failed: "failed", no_speech: "no speech" };
-
-export function turnCard(turn, stages, open) {
+export function turnCard(turn, { stages, outcomes }, open) {
   const latency = turn.turn_latency_ms;
   const summary = el(
     "summary", {},
     el("b", { className: "lat" }, milliseconds(latency), el("small", {}, " ms")),
     el("span", { className: "what" }, `${turn.mode}, ${turn.label}`),
-    turn.outcome === "completed" ? null : el("span", { className: "outcome" }, OUTCOMES[turn.outcome] ?? turn.outcome),
+    turn.outcome === "completed" ? null : el("span", { className: "outcome" }, outcomes[turn.outcome]),
     strip(turn, stages),
   );
   return el(
@@ -64,6 +62,6 @@ function sum(turn, stages) {
   return el("p", { className: "sum" }, ...terms, el("span", {}, "= ", el("b", {}, `${turn.turn_latency_ms.toFixed(1)} ms`)));
 }
 
-const place = (bar, stages) => ({ left: `${bar.left}%`, width: `${bar.width}%`, "--c": colour(stages, bar.stage), "--k": stages[bar.stage]?.ink ?? "#1b1b1f" });
-const colour = (stages, key) => stages[key]?.colour ?? "#80808a";
-const name = (stages, key) => stages[key]?.name ?? key;
+const place = (bar, stages) => ({ left: `${bar.left}%`, width: `${bar.width}%`, "--c": colour(stages, bar.stage), "--k": stages[bar.stage].ink });
+const colour = (stages, key) => stages[key].colour;
+const name = (stages, key) => stages[key].name;

@@ -17,9 +17,9 @@ from prometheus_client.parser import text_string_to_metric_families
 from agent.exports.otlp import OtlpSpans
 from agent.exports.telemetry import TelemetrySettings, open_telemetry
 from pipelines.errors import InputError
+from pipelines.modes import Mode
 from pipelines.stopwatch.record import TurnRecord
 from pipelines.stopwatch.whatif import Speed
-from pipelines.turn import Mode
 from tests.command_line import quickturn
 from tests.ports import free_port
 from tests.recorded_turns import simulated

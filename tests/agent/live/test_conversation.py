@@ -11,9 +11,9 @@ from agent.measure.replay import VirtualOutput
 from agent.setup.engines import Engines
 from pipelines.errors import InputError
 from pipelines.events import AudioFrame, ChatMessage
+from pipelines.modes import Mode
 from pipelines.session_events import OpeningBegan, OpeningEnded, SessionEvent, TurnBegan, TurnCommitted, TurnFinished
 from pipelines.stopwatch.record import TurnRecord
-from pipelines.turn import Mode
 from tests.agent.scripted_engines import LLM, scripted_engines
 from tests.scripted import ScriptedSTT, microphone, now, silence, voice
 from tests.virtual_time import run

@@ -10,8 +10,8 @@ import soundfile
 
 from agent.live.fixture import write_fixture
 from agent.live.tape import Tape
-from agent.measure.output_folder import read_wav
 from agent.measure.recordings import load
+from agent.sound.wav import read_wav
 from pipelines.errors import InputError
 from pipelines.events import Pcm
 from pipelines.stopwatch.record import TurnRecord

@@ -7,7 +7,7 @@ import pytest
 from agent.measure.recordings import Recording
 from agent.measure.replay import Replay, Replayed, ReplayedTurn, VirtualOutput
 from pipelines.events import Pcm
-from pipelines.turn import Mode, Outcome
+from pipelines.modes import Mode, Outcome
 from tests.scripted import (
     ScriptedLLM,
     ScriptedSTT,

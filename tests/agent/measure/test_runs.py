@@ -8,8 +8,8 @@ import pytest
 from agent.measure.recordings import Recording
 from agent.measure.replay import Replayed
 from agent.measure.runs import Job, Run, run_jobs
+from pipelines.modes import Mode
 from pipelines.stopwatch.record import TurnRecord
-from pipelines.turn import Mode
 from tests.agent.scripted_engines import LLM, scripted_engines
 from tests.records import plain
 from tests.scripted import ScriptedSTT, question, recording, silence, voice

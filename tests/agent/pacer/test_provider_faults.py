@@ -10,8 +10,8 @@ from agent.measure.replay import Replay, Replayed
 from agent.system.resources import shipped
 from pipelines.llm.catalogue_file import load_catalogue
 from pipelines.llm.chat import ChatCompletions, ChatSettings
+from pipelines.modes import Outcome
 from pipelines.pacer.simulator import Pacer
-from pipelines.turn import Outcome
 from tests.scripted import Stages, dialogue, ms, now, voice
 from tests.virtual_time import run_on_loopback
 

@@ -12,12 +12,15 @@ from typing import Any
 
 import pytest
 
-from agent.report import findings, headline, write_pictures, write_report
+from agent.report import findings
 from agent.report.figures import distribution, grid, stacks
-from agent.report.page import render
-from agent.report.stages import MODES, STAGES
+from agent.report.findings import headline
+from agent.report.page import render, write_page
+from agent.report.pictures import write_pictures
+from agent.report.stages import STAGES
 from agent.report.waterfall import waterfall
 from pipelines.errors import InputError
+from pipelines.modes import Mode
 from pipelines.stopwatch.record import SessionRecord, TurnRecord
 from pipelines.stopwatch.summary import Row
 from tests.records import changed, critical_path, record, row
@@ -184,14 +187,14 @@ def make_run(
     """Turns and rows; the last three turns were interrupted, failed, and held no speech."""
     turns: list[TurnRecord] = []
     rows = []
-    for mode in MODES:
+    for mode in Mode:
         for llm in LLMS:
             cell = [make_turn(len(turns) + n, mode, llm, recording) for n, recording in enumerate(recordings)]
             turns += cell
             rows.append(make_row(llm[0], mode, cell))
-    interrupted = make_turn(len(turns), MODES[1], LLMS[0], RECORDINGS[2])
+    interrupted = make_turn(len(turns), Mode.STREAMING, LLMS[0], RECORDINGS[2])
     failed = changed(
-        make_turn(len(turns) + 1, MODES[2], LLMS[2], RECORDINGS[0]),
+        make_turn(len(turns) + 1, Mode.SPECULATIVE, LLMS[2], RECORDINGS[0]),
         recording="cut-stream",
         outcome="failed",
         turn_latency_ms=9_999.0,
@@ -455,7 +458,7 @@ def test_the_grid_and_the_stacks_keep_the_rows_own_order_of_llms(
     _, rows = run
     drawn = grid(rows)
     assert drawn.llms == tuple(name for name, _, _ in LLMS)
-    assert drawn.modes == MODES
+    assert drawn.modes == tuple(Mode)
     assert drawn.n == 5
     assert [stack.row.llm for stack in stacks(rows)[0].stacks] == list(drawn.llms)
     assert all(
@@ -481,7 +484,7 @@ def test_two_hundred_turns_stay_under_three_megabytes_and_quick() -> None:
 
 
 def test_a_run_without_any_completed_turn_is_still_a_page(run: Run, tmp_path: Path) -> None:
-    write_report(tmp_path / "report.html", SESSION, run[0][-3:], [], title="Nothing worked")
+    write_page(tmp_path / "report.html", SESSION, run[0][-3:], [], title="Nothing worked")
     text = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert "No turn completed" in text
     assert "cut-stream" in text
@@ -496,14 +499,14 @@ def test_a_turn_of_the_bare_contract_is_drawn() -> None:
 
 def test_audio_is_linked_relative_to_the_page(tmp_path: Path) -> None:
     sound = tmp_path / "sounds" / "a b.wav"
-    write_report(tmp_path / "out" / "report.html", SESSION, [], [], title="Demo", audio=[("a", sound)])
+    write_page(tmp_path / "out" / "report.html", SESSION, [], [], title="Demo", audio=[("a", sound)])
     assert Page((tmp_path / "out" / "report.html").read_text(encoding="utf-8")).loads == ["../sounds/a%20b.wav"]
 
 
 def test_an_unwritable_place_is_one_line_that_names_it(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match=r"cannot write the report .*file.report\.html: .+; name a file in a writable"):
-        write_report(tmp_path / "file" / "report.html", SESSION, [], [], title="Demo")
+        write_page(tmp_path / "file" / "report.html", SESSION, [], [], title="Demo")
     turns, rows = make_run(RECORDINGS[:2])
     with pytest.raises(InputError, match=r"cannot write the picture .*file.*; name a writable folder"):
         write_pictures(tmp_path / "file", turns, rows)

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from agent.exports.chrome import chrome_events
+from pipelines.modes import Mode
 from pipelines.stopwatch.record import TurnRecord
 from pipelines.stopwatch.whatif import Speed
-from pipelines.turn import Mode
 from tests.command_line import quickturn
 from tests.recorded_turns import simulated
 from tests.records import SESSION, plain, written

@@ -10,7 +10,7 @@ from livekit import rtc
 from agent.live.conversation import Conversation
 from agent.measure.replay import VirtualOutput
 from agent.room.captions import Captions, CaptionSpeaker
-from pipelines.turn import Mode
+from pipelines.modes import Mode
 from tests.agent.scripted_engines import LLM, scripted_engines
 from tests.scripted import ScriptedSTT, microphone, now, silence, voice
 from tests.virtual_time import run

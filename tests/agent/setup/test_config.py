@@ -6,8 +6,8 @@ import pytest
 from agent.setup.config import load_config
 from pipelines.endpointing import EndpointingSettings
 from pipelines.errors import ConfigError
+from pipelines.modes import Mode
 from pipelines.reply_stages import ReplySettings
-from pipelines.turn import Mode
 from pipelines.vad import VadSettings
 
 Write = Callable[[str], Path]

@@ -11,10 +11,11 @@ from agent.live.view import state
 from agent.talk.console import LiveConsole, plain_lines
 from agent.talk.microphone import Counts, Microphone
 from pipelines.events import Transcript
+from pipelines.modes import Mode, Outcome
 from pipelines.session_events import AgentPaused, AgentResumed, TurnFinished
 from pipelines.stopwatch.record import TurnRecord
 from pipelines.stopwatch.whatif import Speed
-from pipelines.turn import Mode, Outcome, Turn
+from pipelines.turn import Turn
 from pipelines.utterance import Utterance
 from tests.agent.talk.mic import Mic
 from tests.recorded_turns import simulated
@@ -65,7 +66,7 @@ def test_the_last_turn_is_a_waterfall_with_its_latency_and_the_running_figures()
     turn = answered()
     picture = drawn(Talk(turns=[turn, turn]))
     assert f"{turn.turn_latency_ms:.0f} ms" in picture
-    assert "endpoint" in picture
+    assert "Endpointing" in picture
     assert "p95" in picture
 
 

@@ -14,8 +14,8 @@ from agent.measure.replay import VirtualOutput
 from agent.talk.console import LiveConsole
 from agent.talk.microphone import Microphone
 from agent.talk.talk import Keys
+from pipelines.modes import Mode
 from pipelines.stopwatch.whatif import Speed
-from pipelines.turn import Mode
 from tests.agent.scripted_engines import LLM, scripted_engines
 from tests.agent.talk.mic import Mic
 from tests.recorded_turns import simulated

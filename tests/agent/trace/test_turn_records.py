@@ -17,11 +17,11 @@ from agent.trace.schema import PATH, schema_text
 from pipelines.errors import LLMError, LLMFault
 from pipelines.events import ToolCall, ToolSpec, Usage
 from pipelines.llm.catalogue import Model
+from pipelines.modes import Mode, Outcome
 from pipelines.stopwatch.record import LiveKitTimes, SessionRecord, TurnHeader, TurnRecord
 from pipelines.stopwatch.trace import turn_record
 from pipelines.stopwatch.turn_marks import marks_of
 from pipelines.tools import Tool
-from pipelines.turn import Mode, Outcome
 from tests.records import changed, plain, record, written
 from tests.scripted import ScriptedLLM, ScriptedSTT, Stages, converse, dialogue, question, silence, voice
 

@@ -19,9 +19,9 @@ import pytest
 import soundfile
 from aiohttp import web
 
-from agent.measure.output_folder import read_wav
 from agent.measure.recordings import load
 from agent.setup.engines import Engines
+from agent.sound.wav import read_wav
 from agent.web.access_policy import AccessPolicy
 from agent.web.messages import SessionOverError, parse
 from agent.web.output import BrowserOutput

@@ -19,7 +19,7 @@ from agent.web.access_policy import AccessPolicy
 from agent.web.server import Server, listening
 from agent.web.web_session import PageOptions
 from pipelines.events import Pcm
-from pipelines.turn import Mode
+from pipelines.modes import Mode
 from tests.agent.scripted_engines import LLM
 from tests.scripted import now
 

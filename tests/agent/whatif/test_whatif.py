@@ -9,9 +9,9 @@ from agent.system.resources import shipped
 from agent.whatif.points import Point, predict_point, read_base
 from agent.whatif.verify import Verified, error_percentiles
 from pipelines.llm.catalogue_file import load_catalogue
+from pipelines.modes import Mode
 from pipelines.stopwatch.record import TurnRecord
 from pipelines.stopwatch.whatif import Speed
-from pipelines.turn import Mode
 from tests.command_line import quickturn
 from tests.recorded_turns import simulated
 from tests.records import SESSION, plain, written

@@ -10,10 +10,10 @@ from pipelines.errors import LLMError, LLMFault, StageError
 from pipelines.events import ChatEvent, ChatMessage, ReasoningDelta, TextDelta, ToolCall, ToolSpec, Usage
 from pipelines.llm.catalogue import Model
 from pipelines.llm.history import estimate_tokens
+from pipelines.modes import Mode
 from pipelines.stopwatch.record import TurnHeader
 from pipelines.stopwatch.trace import turn_record
 from pipelines.tools import Tool
-from pipelines.turn import Mode
 from tests.records import plain
 from tests.scripted import (
     REPLY,

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from pipelines.errors import InputError
+from pipelines.modes import Mode
 from pipelines.stopwatch.whatif import Change, Speed, knee_tokens_per_s, knee_ttft_ms, predict, read_turn
-from pipelines.turn import Mode
 from tests.recorded_turns import recorded
 from tests.records import changed
 
