@@ -14,6 +14,7 @@ from livekit.agents import DEFAULT_API_CONNECT_OPTIONS, APIConnectOptions, tts, 
 
 from agent.models.load import load_tts
 from agent.plugins.faults import api_error
+from agent.plugins.local import LocalEngine
 from pipelines.speech import Speech
 from pipelines.spoken.sentences import FirstUnit, SentenceSplitter
 from pipelines.spoken.speakable import speakable
@@ -24,13 +25,15 @@ _UNITS_BOUND = 256  # sentences that wait for the synthesizer: more than an answ
 _NOTHING_MS = 20  # 20 ms is also what the 10 ms that an emitter holds back, and a frame, take
 
 
-class TTS(tts.TTS[str]):
+class TTS(LocalEngine, tts.TTS[str]):
     """Any of Quickturn's voices, at its own sample rate; several texts may be synthesized at once.
 
     `engine` is a name (`piper:VOICE_OR_PATH`), which is loaded here, fetched if need be, and blocks for a second or
     more, or a voice that is loaded already. With `first_unit="clause"` speech may begin with a clause.
     Raises InputError or DownloadError.
     """
+
+    engine: TextToSpeech
 
     def __init__(
         self, engine: str | TextToSpeech = "piper:en_US-joe-medium", *, first_unit: FirstUnit = "sentence"
@@ -42,16 +45,6 @@ class TTS(tts.TTS[str]):
             sample_rate=self.engine.sample_rate_hz,
             num_channels=1,
         )
-
-    @property
-    def model(self) -> str:
-        """The voice's name."""
-        return self.engine.name
-
-    @property
-    def provider(self) -> str:
-        """Who speaks: this process."""
-        return "quickturn"
 
     def speech(self, timeout_s: float) -> Speech:
         """The speech of one answer, at the engine's rate; `timeout_s` is for each piece."""
