@@ -12,11 +12,12 @@ from typing import Any, TypeVar, get_args
 from pydantic import BaseModel, ValidationError
 
 from pipelines.errors import ConfigError
+from pipelines.json_object import JsonObject
 
 M = TypeVar("M", bound=BaseModel)
 
 
-def read_toml(path: Path, what: str) -> dict[str, Any]:
+def read_toml(path: Path, what: str) -> JsonObject:
     """The content of `path`; `what` names it in messages, such as "configuration".
 
     Raises ConfigError if it cannot be read, or is not TOML.

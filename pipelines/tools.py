@@ -17,6 +17,7 @@ from pydantic.errors import PydanticInvalidForJsonSchema
 
 from pipelines.errors import InputError
 from pipelines.events import ToolCall, ToolSpec
+from pipelines.json_object import JsonObject
 
 log = logging.getLogger(__name__)
 
@@ -72,7 +73,7 @@ def _arguments_model(function: Callable[..., Any]) -> type[BaseModel]:
     """The parameters as a pydantic model that refuses any other."""
     name = function.__name__
     hints = get_type_hints(function, include_extras=True)
-    fields: dict[str, Any] = {}
+    fields: JsonObject = {}
     for parameter in inspect.signature(function).parameters.values():
         if parameter.kind not in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY):
             raise InputError(f"tool {name} takes {parameter}: a model calls by name, so give each parameter one")

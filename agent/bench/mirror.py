@@ -6,11 +6,10 @@ along); no model judges which of them is better.
 """
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from rapidfuzz.distance import Levenshtein
@@ -20,6 +19,7 @@ from agent.pacer.pacer_process import at_pacer
 from agent.trace.reader import Trace, read_trace
 from pipelines.errors import InputError, LLMError
 from pipelines.events import ChatMessage, Clock
+from pipelines.json_object import JsonObject
 from pipelines.llm.catalogue import Endpoint
 from pipelines.llm.chat import ChatCompletions, ChatSettings
 from pipelines.stopwatch.percentiles import interval_of_median, percentiles
@@ -78,7 +78,7 @@ def read_prompts(path: Path, limit: int | None = None) -> list[Prompt]:
     return [_prompt(path, number, _object(path, number, line)) for number, line in enumerate(lines, start=1)][:limit]
 
 
-def _object(path: Path, number: int, line: str) -> dict[str, Any]:
+def _object(path: Path, number: int, line: str) -> JsonObject:
     try:
         value = json.loads(line)
     except ValueError:
@@ -88,7 +88,7 @@ def _object(path: Path, number: int, line: str) -> dict[str, Any]:
     return value
 
 
-def _prompt(path: Path, number: int, document: Mapping[str, Any]) -> Prompt:
+def _prompt(path: Path, number: int, document: JsonObject) -> Prompt:
     here = f"prompts {path}, line {number}"
     messages = document.get("messages")
     if not isinstance(messages, list) or not messages:

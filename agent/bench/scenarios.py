@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import jsonschema
 from pydantic import BaseModel, ConfigDict, Field
@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from agent.system.resources import shipped
 from pipelines.errors import ConfigError, InputError
 from pipelines.events import ToolSpec
+from pipelines.json_object import JsonObject
 from pipelines.toml_file import read_toml, validated
 
 SHIPPED = ("short_qa", "long_summarization", "json_tool_call", "multi_turn", "batch_mix")
@@ -24,7 +25,7 @@ class Task:
     ask: tuple[str, ...]
     expect: tuple[re.Pattern[str], ...] = ()
     expect_tool: str | None = None
-    expect_arguments: dict[str, Any] | None = None
+    expect_arguments: JsonObject | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,13 +51,13 @@ class _Task(_Strict):
     document: str | None = None
     expect: list[str] = []
     expect_tool: str | None = None
-    expect_arguments: dict[str, Any] | None = None
+    expect_arguments: JsonObject | None = None
 
 
 class _Tool(_Strict):
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
     description: str
-    parameters: dict[str, Any]
+    parameters: JsonObject
 
 
 class _File(_Strict):

@@ -1,14 +1,15 @@
 """What a bench shows: a table on the terminal, and the page."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from rich.table import Table
 
 from agent.bench.rows import BenchRow
+from agent.bench.schedule import Outcome, Plan
 from agent.report.findings import NEVER
 from agent.report.stages import llm_label
+from agent.trace.files import machine
 
 SPEED = ("p50", "p95", "p99", "1st sentence", "tokens/s", "gap p99", "p99 loaded", "vs. first LLM")
 OUTCOME = ("tasks", "errors", "bad calls", "wrong", "retries", "tokens/success", "$/success")
@@ -118,8 +119,8 @@ def difference(row: BenchRow) -> str:
     return f"{row.delta_ttft_ms:+,.0f} ({low:+,.0f} to {high:+,.0f})"
 
 
-def write_page(path: Path, rows: Sequence[BenchRow], about: Mapping[str, Any]) -> Path:
-    """One self-contained HTML file. `about` holds what was benched, on what. Raises InputError."""
+def write_page(path: Path, rows: Sequence[BenchRow], plan: Plan, outcome: Outcome) -> Path:
+    """One self-contained HTML file. Raises InputError."""
     from agent.report.template import render_page, write_html
 
     longest = max((row.ttft_ms.p95 or 0.0 for row in rows), default=0.0) or 1.0
@@ -128,7 +129,9 @@ def write_page(path: Path, rows: Sequence[BenchRow], about: Mapping[str, Any]) -
     }
     context = {
         "groups": groups,
-        "about": about,
+        "plan": plan,
+        "outcome": outcome,
+        "machine": machine(),
         "longest_ms": longest,
         "tables": ((SPEED, speed_cells), (OUTCOME, outcome_cells)),
         "notes": notes(rows),

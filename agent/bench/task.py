@@ -9,7 +9,6 @@ import json
 from collections.abc import Callable
 from contextlib import aclosing
 from dataclasses import asdict, dataclass, field
-from typing import Any
 
 import jsonschema
 
@@ -60,7 +59,7 @@ class Attempt:
     text: str = ""
     tool_calls: list[tuple[str, str]] = field(default_factory=list)
 
-    def document(self) -> dict[str, Any]:
+    def document(self) -> dict[str, object]:
         """Its line in bench.jsonl."""
         return asdict(self)
 

@@ -1,7 +1,7 @@
 """`bench`: the scenarios against providers."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from agent.bench.rows import BenchRow
     from agent.bench.schedule import Outcome, Plan
     from pipelines.llm.catalogue import Catalogue
+    from pipelines.llm.chat import ChatSettings
 
 
 def bench(
@@ -46,7 +47,7 @@ def bench(
     plan = Plan(tuple(llms), scenarios, rounds, concurrency, budget_usd, raw)
     outcome = _run_plan(plan, catalogue, settings.llm)
     rows = bench_rows(plan, outcome, {name: catalogue.resolve(name).simulated for name in llms})
-    page = show.write_page(folder / "bench.html", rows, _about(plan, outcome)) if folder else None
+    page = show.write_page(folder / "bench.html", rows, plan, outcome) if folder else None
     _print(rows, outcome, page, as_json=json)
     failed = outcome.stopped == "interrupted" or not outcome.attempts or any(row.error_rate for row in rows)
     raise typer.Exit(1 if failed else 0)
@@ -73,26 +74,12 @@ def _llms(names: list[str], catalogue: "Catalogue") -> list[str]:
     return list(dict.fromkeys(chosen))
 
 
-def _run_plan(plan: "Plan", catalogue: "Catalogue", settings: Any) -> "Outcome":
+def _run_plan(plan: "Plan", catalogue: "Catalogue", settings: "ChatSettings") -> "Outcome":
     from agent.bench.schedule import run_plan
     from agent.report.terminal import progress
 
     with progress(stderr(), "benching", plan.steps()) as advance:
         return run(run_plan(plan, catalogue, settings, advance))
-
-
-def _about(plan: "Plan", outcome: "Outcome") -> dict[str, Any]:
-    from agent.report.stages import llm_label
-    from agent.trace.files import machine
-
-    return {
-        "llms": [llm_label(name) for name in plan.llms],
-        "rounds": plan.rounds,
-        "concurrency": plan.concurrency,
-        "stopped": outcome.stopped,
-        "cost": f"${outcome.spent_usd:.6f}",
-        "machine": machine(),
-    }
 
 
 def _print(rows: "list[BenchRow]", outcome: "Outcome", page: Path | None, *, as_json: bool) -> None:

@@ -24,8 +24,8 @@ from agent.commands.shared import (
     Wavs,
     chosen_recordings,
     exit_code,
-    print_document,
     print_lines,
+    print_record,
     print_summary,
     read_config,
     recordings_named,
@@ -39,6 +39,7 @@ from pipelines.errors import InputError
 if TYPE_CHECKING:
     from agent.measure.measurement import Measured
     from agent.trace.reader import Trace as Recorded
+    from pipelines.stopwatch.document import RunRecord
     from pipelines.stopwatch.gate import Judged, Limit
 
 
@@ -60,7 +61,7 @@ def demo(
     measured = run_measurement(wanted, console)
     listen = body.before_and_after(measured, wanted.recordings[0], out)
     if json:
-        print_document(measured)
+        print_record(measured.record())
     else:
         plain = stdout()
         plain.print(show.grid(measured.rows))
@@ -101,7 +102,7 @@ def replay(
         Measurement(settings, recordings, [agent.llm], [agent.mode], "Replay", lanes, repeat, out, trace), console
     )
     if json:
-        print_document(measured)
+        print_record(measured.record())
     else:
         plain = stdout()
         plain.print(show.turns_table(measured.turns))
@@ -127,12 +128,12 @@ def compare(
     fail_if: Annotated[
         list[str] | None, typer.Option(help="Exit 1 if worse than the baseline: 'p95>+10%'; may be given again.")
     ] = None,
-    config: ConfigFile = None,
-    json: Json = False,
-    trace: Trace = None,
-    out: Out = None,
-    lanes: Lanes = None,
     repeat: Repeat = 1,
+    lanes: Lanes = None,
+    json: Json = False,
+    out: Out = None,
+    trace: Trace = None,
+    config: ConfigFile = None,
     max_minutes: MaxMinutes = 30.0,
     offline: Offline = False,
 ) -> None:
@@ -162,7 +163,7 @@ def compare(
     )
     judged = _judged(measured, recorded, limits)
     if json:
-        print_document(measured, gate=[outcome.document() for outcome in judged] if recorded else None)
+        print_record(_gated(measured.record(), judged) if recorded else measured.record())
     else:
         plain = stdout()
         plain.print(show.grid(measured.rows))
@@ -212,3 +213,9 @@ def _judged(measured: "Measured", recorded: "Recorded | None", limits: "list[Lim
         )
         outcomes += [judge(limit, ours, theirs, row.llm, row.mode) for limit in limits]
     return outcomes
+
+
+def _gated(run: "RunRecord", judged: "list[Judged]") -> "RunRecord":
+    from pipelines.stopwatch.document import GatedRunRecord
+
+    return GatedRunRecord(**dict(run), gate=tuple(outcome.record() for outcome in judged))

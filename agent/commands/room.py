@@ -69,22 +69,16 @@ def worker(
         typer.Option(min=0, max=65535, help="HTTP: / is 200 while it works, /worker tells the load; 0: any free one."),
     ] = 8081,
     metrics_port: Annotated[int | None, typer.Option(min=1, max=65535, help="Serve Prometheus metrics here.")] = None,
-    trace: Trace = None,
-    config: ConfigFile = None,
     offline: Offline = False,
+    config: ConfigFile = None,
+    trace: Trace = None,
 ) -> None:
     """Serve the rooms that LiveKit sends it into, several at a time, until SIGTERM or Ctrl-C."""
     from agent.room.worker.process import WorkerOptions, work
     from agent.room.worker.worker import Registration
 
-    settings = read_config(
-        config,
-        mode=mode,
-        stt=stt,
-        tts=tts,
-        telemetry={"metrics_port": metrics_port},
-        room={"sessions": sessions},
-    )
+    telemetry, rooms = {"metrics_port": metrics_port}, {"sessions": sessions}
+    settings = read_config(config, mode=mode, stt=stt, tts=tts, telemetry=telemetry, room=rooms)
     post = Registration(_livekit(url, api_key, api_secret), agent_name, settings.room, health_port)
     llms = offered_llms(settings, llm)
     wanted = WorkerOptions(settings, llms, post, _engine(engine), trace, set_up)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from agent.measure.recordings import Recording
     from agent.setup.config import Config
     from pipelines.modes import Mode
+    from pipelines.stopwatch.record import Record
 
 T = TypeVar("T")
 
@@ -185,12 +186,11 @@ def run_measurement(measurement: "Measurement", console: "Console") -> "Measured
     return run(measure(measurement, console))
 
 
-def print_document(measured: "Measured", **more: object) -> None:
-    """One JSON document on stdout, with what is not None of `more`."""
+def print_record(record: "Record") -> None:
+    """One JSON document on stdout."""
     import json
 
-    added = {key: value for key, value in more.items() if value is not None}
-    print(json.dumps(measured.document() | added, ensure_ascii=False))
+    print(json.dumps(record.model_dump(mode="json"), ensure_ascii=False))
 
 
 def print_lines(measured: "Measured") -> None:

@@ -22,8 +22,11 @@ from agent.commands.shared import (
 from pipelines.errors import InputError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from agent.setup.config import Config
     from agent.whatif.points import Base, Point, Prediction
+    from agent.whatif.record import PointRecord
     from agent.whatif.verify import Verified
     from pipelines.llm.catalogue import Catalogue
 
@@ -67,16 +70,13 @@ def whatif(
     for note in base.trace.notes:
         stderr().print(note, markup=False)
     verified = _verify(predictions, base, recordings, settings, lanes, repeat) if verify else []
-    documents = [points.document(base, prediction) for prediction in predictions]
-    for document, outcome in zip(documents, verified, strict=False):  # none, if nothing was verified
-        document |= outcome.document()
     pictures = [
         path
         for chosen in dict.fromkeys(point.mode for point in asked)
         for path in (picture.write_picture(folder, base, chosen, catalogue) if folder else [])
     ]
     if json:
-        _print_json(documents, verified)
+        _print_json([points.point_record(base, prediction) for prediction in predictions], verified)
         return
     plain = stdout()
     plain.print(show.table(predictions, verified))
@@ -132,25 +132,28 @@ def _verify(
     return run(verify(predictions, found, settings, lanes=lanes, repeat=repeat, console=stderr()))
 
 
-def _print_json(documents: list[dict[str, object]], verified: "list[Verified]") -> None:
+def _print_json(records: "Sequence[PointRecord]", verified: "list[Verified]") -> None:
     import json
 
-    from agent.whatif.verify import error_percentiles
+    from agent.whatif.verify import error_of_all
 
-    whole = documents[0] if len(documents) == 1 else {"points": documents}
-    if len(documents) > 1 and verified:
-        whole["error_ms"] = error_percentiles(verified)  # type: ignore[assignment]  # a document of mixed values
+    if verified:
+        records = [outcome.record(record) for outcome, record in zip(verified, records, strict=True)]
+    written = [record.model_dump(mode="json") for record in records]
+    whole: dict[str, object] = written[0] if len(written) == 1 else {"points": written}
+    if len(written) > 1 and verified:
+        whole["error_ms"] = error_of_all(verified).model_dump(mode="json")
     print(json.dumps(whole, ensure_ascii=False))
 
 
 def _say_how_right(verified: "list[Verified]") -> None:
-    from agent.whatif.verify import error_percentiles
+    from agent.whatif.verify import error_of_all
 
     if not verified:
         stdout().print("Predicted, not measured: --verify replays each point for real and prints the error.")
         return
-    error = error_percentiles(verified)
+    error = error_of_all(verified)
     stdout().print(
-        f"Verified by replaying: |predicted - measured| p50 {error['p50']:.1f} ms, p95 {error['p95']:.1f} ms over "
-        f"{error['n']} turns."
+        f"Verified by replaying: |predicted - measured| p50 {error.p50:.1f} ms, p95 {error.p95:.1f} ms over "
+        f"{error.n} turns."
     )

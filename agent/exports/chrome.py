@@ -7,16 +7,14 @@ thread for each stage and one for the critical path; turns lie one after another
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from pipelines.errors import InputError
+from pipelines.json_object import JsonObject
 from pipelines.stopwatch.record import PathSegment, SpanRecord, TurnRecord
 from pipelines.stopwatch.timeline import Stage
 
 _PATH = "critical path"
 _BETWEEN_TURNS_MS = 500.0
-
-Event = dict[str, Any]
 
 
 def write_chrome_trace(path: Path, turns: Sequence[TurnRecord]) -> None:
@@ -29,7 +27,7 @@ def write_chrome_trace(path: Path, turns: Sequence[TurnRecord]) -> None:
         raise InputError(f"{path} cannot be written: {error.strerror}; give another path") from None
 
 
-def chrome_events(turns: Sequence[TurnRecord]) -> Iterator[Event]:
+def chrome_events(turns: Sequence[TurnRecord]) -> Iterator[JsonObject]:
     """The events of all turns, preceded by the names of their processes and threads."""
     cells = list(dict.fromkeys((turn.llm, turn.mode) for turn in turns))
     threads = [_PATH, *(stage.value for stage in Stage)]
@@ -47,7 +45,7 @@ def chrome_events(turns: Sequence[TurnRecord]) -> Iterator[Event]:
         yield from _turn_events(turn, cells.index(cell) + 1, threads, origin_ms)
 
 
-def _turn_events(turn: TurnRecord, process: int, threads: Sequence[str], origin_ms: float) -> Iterator[Event]:
+def _turn_events(turn: TurnRecord, process: int, threads: Sequence[str], origin_ms: float) -> Iterator[JsonObject]:
     about: dict[str, object] = {
         "recording": turn.recording,
         "transcript": turn.transcript,
@@ -72,7 +70,7 @@ def _complete(
     thread: int,
     origin_ms: float,
     about: Mapping[str, object],
-) -> Event:
+) -> JsonObject:
     return {
         "name": name,
         "cat": category,
@@ -86,5 +84,5 @@ def _complete(
     }
 
 
-def _name(kind: str, process: int, thread: int, name: str) -> Event:
+def _name(kind: str, process: int, thread: int, name: str) -> JsonObject:
     return {"name": kind, "ph": "M", "pid": process, "tid": thread, "ts": 0, "args": {"name": name}}

@@ -7,12 +7,12 @@ for is under `quickturn.`. Contents of messages are not sent.
 """
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from importlib.metadata import version
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 from urllib.parse import urlsplit
 
 from opentelemetry import trace as otel
@@ -21,6 +21,7 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
 from opentelemetry.trace import SpanKind, Status, StatusCode, Tracer
+from opentelemetry.util.types import AttributeValue
 
 from pipelines.errors import InputError
 from pipelines.modes import Outcome
@@ -31,7 +32,7 @@ _LLM_STAGES = {Stage.LLM_TTFT, Stage.LLM_SENTENCE, Stage.LLM_REST, Stage.TOOL}  
 _PATH = "/v1/traces"
 _TIMEOUT_S = 5.0
 
-Attributes = dict[str, Any]
+Attributes = dict[str, AttributeValue]
 
 
 class OtlpSpans:
@@ -135,7 +136,7 @@ def write_spans(tracer: Tracer, index: int, turn: TurnRecord) -> None:
         about = _request(request)
         ends_ms = (request.end_ms, request.first_unit_ms, request.first_token_ms, request.sent_ms)
         end_ms = next(moment for moment in ends_ms if moment is not None)
-        child(f"chat {about['gen_ai.request.model']}", request.sent_ms, end_ms, about, SpanKind.CLIENT)
+        child(f"chat {request.llm.partition('/')[2]}", request.sent_ms, end_ms, about, SpanKind.CLIENT)
     for run in turn.tools:
         about = {"gen_ai.operation.name": "execute_tool", "gen_ai.tool.name": run.name, "gen_ai.tool.type": "function"}
         if run.failed:
@@ -158,7 +159,7 @@ class _Wall:
 
 
 def _turn(index: int, turn: TurnRecord) -> Attributes:
-    about: Attributes = {
+    about: dict[str, AttributeValue | None] = {
         "gen_ai.operation.name": "invoke_agent",
         "gen_ai.agent.name": "quickturn",
         "quickturn.turn": index,
@@ -199,6 +200,6 @@ def _request(request: RequestRecord) -> Attributes:
     )
 
 
-def _known(attributes: Attributes) -> Attributes:
+def _known(attributes: Mapping[str, AttributeValue | None]) -> Attributes:
     """Without what never happened: an attribute has no None."""
     return {key: value for key, value in attributes.items() if value is not None}

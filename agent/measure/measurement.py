@@ -26,6 +26,7 @@ from agent.sound.wav import write_wav
 from agent.system.folder import make_folder
 from agent.trace.files import TraceFile, session_line
 from pipelines.modes import Mode
+from pipelines.stopwatch.document import RunRecord
 from pipelines.stopwatch.record import SessionRecord, TurnRecord
 from pipelines.stopwatch.summary import Row, Summary, rows, summarise
 
@@ -68,14 +69,9 @@ class Measured:
     wavs: list[tuple[str, Path]] = field(default_factory=list)
     report: Path | None = None
 
-    def document(self) -> dict[str, object]:
-        """The JSON document of `--json`."""
-        return {
-            "turns": [turn.model_dump(mode="json") for turn in self.turns],
-            "summary": self.summary.model_dump(mode="json"),
-            "rows": [row.model_dump(mode="json") for row in self.rows],
-            "session": self.session.model_dump(mode="json"),
-        }
+    def record(self) -> RunRecord:
+        """What `--json` prints."""
+        return RunRecord(turns=tuple(self.turns), summary=self.summary, rows=tuple(self.rows), session=self.session)
 
 
 async def measure(measurement: Measurement, console: Console) -> Measured:

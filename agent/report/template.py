@@ -10,7 +10,6 @@ import re
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 from jinja2 import Environment, FileSystemLoader
 from markupsafe import Markup
@@ -24,7 +23,7 @@ from pipelines.pacer import is_simulated
 _HERE = Path(__file__).parent
 
 
-def render_page(template: str, context: Mapping[str, Any]) -> str:
+def render_page(template: str, context: Mapping[str, object]) -> str:
     """`template` filled in, with `style`, `script` and `script_hash` (for the content security policy) of page.css and
     page.js.
     """

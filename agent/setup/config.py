@@ -9,7 +9,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, is_dataclass
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import get_type_hints
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -20,6 +20,7 @@ from agent.system.resources import shipped
 from pipelines.barge_in import BargeInSettings
 from pipelines.endpointing import EndpointingSettings
 from pipelines.errors import ConfigError
+from pipelines.json_object import JsonObject
 from pipelines.llm.chat import ChatSettings
 from pipelines.llm.health import FailoverSettings
 from pipelines.modes import Mode
@@ -90,7 +91,7 @@ def load_config(path: Path | None = None, overrides: Mapping[str, Mapping[str, o
     Raises ConfigError with the key's full path, the value, and what is expected.
     """
     merged = read_toml(shipped("configs") / "default.toml", "configuration")
-    layers: list[tuple[str, Mapping[str, Any]]] = [(str(path), read_toml(path, "configuration"))] if path else []
+    layers: list[tuple[str, JsonObject]] = [(str(path), read_toml(path, "configuration"))] if path else []
     given = {name: {k: v for k, v in keys.items() if v is not None} for name, keys in (overrides or {}).items()}
     for source, layer in [*layers, ("the command line", given)]:
         _refuse_unknown(source, layer)
@@ -109,7 +110,7 @@ def load_config(path: Path | None = None, overrides: Mapping[str, Mapping[str, o
     return config
 
 
-def _refuse_unknown(source: str, layer: Mapping[str, Any]) -> None:
+def _refuse_unknown(source: str, layer: JsonObject) -> None:
     sections = get_type_hints(Config)
     for section, keys in layer.items():
         if section not in sections:

@@ -3,11 +3,11 @@
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from pydantic import ValidationError
 
 from pipelines.errors import InputError
+from pipelines.json_object import JsonObject
 from pipelines.stopwatch.record import RECORD_VERSION, SessionRecord, TurnRecord
 
 
@@ -62,7 +62,7 @@ def _first(error: ValidationError) -> str:
     return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
 
 
-def _object(line: str) -> dict[str, Any] | None:
+def _object(line: str) -> JsonObject | None:
     try:
         value = json.loads(line)
     except ValueError:

@@ -10,6 +10,7 @@ from pathlib import Path
 from statistics import median
 
 from agent.trace.reader import Trace, read_trace
+from agent.whatif.record import Knee, PointRecord, PredictedTurn, Spread
 from pipelines.errors import InputError
 from pipelines.llm.catalogue import Catalogue
 from pipelines.modes import Mode, Outcome
@@ -55,7 +56,7 @@ class Prediction:
     turn_ms: Mapping[tuple[str | None, str], float]
     latency_ms: Percentiles
     shares_ms: Mapping[str, float]
-    knee: Mapping[str, float]
+    knee: Knee
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,28 +134,31 @@ def predict_point(base: Base, point: Point) -> Prediction:
         turn_ms,
         percentiles(list(turn_ms.values()) if one_behaviour else [p.latency_ms for p in predicted]),
         _mean_shares(predicted),
-        {
-            "tokens_per_s": round(knee_tokens_per_s(base.turns, point.change(middle)), 1),
-            "ttft_ms": round(knee_ttft_ms(base.turns, point.change(middle)), 1),
-        },
+        Knee(
+            tokens_per_s=round(knee_tokens_per_s(base.turns, point.change(middle)), 1),
+            ttft_ms=round(knee_ttft_ms(base.turns, point.change(middle)), 1),
+        ),
     )
 
 
-def document(base: Base, prediction: Prediction) -> dict[str, object]:
-    """The JSON of one point."""
+def point_record(base: Base, prediction: Prediction) -> PointRecord:
+    """What `--json` says of one point."""
     recorded = _recorded_ms(base)
-    return {
-        "llm": prediction.point.llm,
-        "mode": prediction.point.mode.value,
-        "predicted": prediction.latency_ms.model_dump(include={"p50", "p95"}),
-        "shares_ms": dict(prediction.shares_ms),
-        "turns": [
-            {"recording": recording, "predicted_ms": round(ms, 2), "recorded_ms": round(recorded[recording, said], 2)}
+    return PointRecord(
+        llm=prediction.point.llm,
+        mode=prediction.point.mode.value,
+        predicted=Spread(p50=prediction.latency_ms.p50, p95=prediction.latency_ms.p95),
+        shares_ms=dict(prediction.shares_ms),
+        turns=tuple(
+            PredictedTurn(
+                recording=recording,
+                predicted_ms=round(ms, 2),
+                recorded_ms=round(recorded[recording, said], 2),
+            )
             for (recording, said), ms in prediction.turn_ms.items()
-        ],
-        "knee": dict(prediction.knee),
-        "verified": False,
-    }
+        ),
+        knee=prediction.knee,
+    )
 
 
 def _recorded_ms(base: Base) -> dict[tuple[str | None, str], float]:

@@ -33,8 +33,8 @@ def table(predictions: Sequence[Prediction], verified: Sequence[Verified]) -> Ta
 def _cells(prediction: Prediction, outcome: Verified | None) -> Iterator[str]:
     for predicted in (prediction.latency_ms.p50, prediction.latency_ms.p95):
         yield f"{predicted:,.0f}"
-    yield f"{prediction.knee['tokens_per_s']:,.0f}"
-    yield f"{prediction.knee['ttft_ms']:,.0f}"
+    yield f"{prediction.knee.tokens_per_s:,.0f}"
+    yield f"{prediction.knee.ttft_ms:,.0f}"
     if outcome is not None:
         for measured in (outcome.measured.p50, outcome.measured.p95):
             yield f"{measured:,.0f}"

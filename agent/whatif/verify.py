@@ -14,6 +14,7 @@ from agent.measure.measurement import Measurement, measure
 from agent.measure.recordings import Recording
 from agent.setup.config import Config
 from agent.whatif.points import Prediction
+from agent.whatif.record import ErrorSpread, PointRecord, Spread, VerifiedRecord
 from pipelines.errors import InputError
 from pipelines.modes import Outcome
 from pipelines.pacer import is_simulated
@@ -39,19 +40,24 @@ class Verified:
         """The absolute error of a turn, in ms."""
         return percentiles([abs(error) for error in self.errors_ms])
 
-    def document(self) -> dict[str, object]:
-        """What `--verify` adds to the JSON of the point."""
-        return {
-            "measured": self.measured.model_dump(include={"p50", "p95"}),
-            "error_ms": self.error.model_dump(exclude={"p99"}),
-            "errors_ms": self.errors_ms,
-            "verified": True,
-        }
+    def record(self, of: PointRecord) -> VerifiedRecord:
+        """What `--json` says of the point, `of` being what it says without `--verify`."""
+        return VerifiedRecord(
+            **dict(of) | {"verified": True},
+            measured=Spread(p50=self.measured.p50, p95=self.measured.p95),
+            error_ms=_spread(self.errors_ms),
+            errors_ms=tuple(self.errors_ms),
+        )
 
 
-def error_percentiles(verified: Sequence[Verified]) -> dict[str, float | int | None]:
-    """p50 and p95 of the absolute error of all turns."""
-    return percentiles([abs(e) for point in verified for e in point.errors_ms]).model_dump(exclude={"p99"})
+def error_of_all(verified: Sequence[Verified]) -> ErrorSpread:
+    """The absolute error over the turns of all points, in ms."""
+    return _spread([error for point in verified for error in point.errors_ms])
+
+
+def _spread(errors_ms: Sequence[float]) -> ErrorSpread:
+    found = percentiles([abs(error) for error in errors_ms])
+    return ErrorSpread(p50=found.p50, p95=found.p95, n=found.n)
 
 
 async def verify(

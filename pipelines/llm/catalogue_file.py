@@ -5,11 +5,12 @@ It knows the shape of the file and how to say what is wrong with it; what the en
 """
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from pipelines.errors import ConfigError
+from pipelines.json_object import JsonObject
 from pipelines.llm.catalogue import Catalogue, Model, Provider
 from pipelines.pacer import PROVIDER as SIMULATED
 from pipelines.toml_file import read_toml, validated
@@ -83,7 +84,7 @@ def _parse(path: Path, known: Catalogue) -> _File:
     return file
 
 
-def _fill_in(raw: dict[str, Any], known: Catalogue) -> None:
+def _fill_in(raw: JsonObject, known: Catalogue) -> None:
     providers = raw.get("providers")
     if not isinstance(providers, dict):
         return

@@ -5,17 +5,17 @@ Chat Completions streaming. Beside it, Cerebras, Groq and OpenRouter send `reaso
 `reasoning_content`; servers without a reasoning parser leave `<think>` in the text.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
 
 from pipelines.events import ChatEvent, ChatMessage, ReasoningDelta, TextDelta, ToolCall, ToolSpec, Usage
+from pipelines.json_object import JsonObject
 
 _THINK, _END_THINK = "<think>", "</think>"
 
 
-def message_json(message: ChatMessage) -> dict[str, Any]:
+def message_json(message: ChatMessage) -> JsonObject:
     """`message` as Chat Completions takes it."""
-    body: dict[str, Any] = {"role": message.role, "content": message.text}
+    body: JsonObject = {"role": message.role, "content": message.text}
     if message.tool_calls:
         # Several servers refuse an empty string beside tool calls, all take null.
         body["content"] = message.text or None
@@ -28,7 +28,7 @@ def message_json(message: ChatMessage) -> dict[str, Any]:
     return body
 
 
-def tools_json(tools: Sequence[ToolSpec]) -> list[dict[str, Any]]:
+def tools_json(tools: Sequence[ToolSpec]) -> list[JsonObject]:
     """`tools` as Chat Completions takes them."""
     return [
         {"type": "function", "function": {"name": t.name, "description": t.description, "parameters": t.parameters}}
@@ -45,7 +45,7 @@ class Assembly:
         self._call: _PartialCall | None = None
         self._usage = Usage(None, None)
 
-    def take(self, chunk: Mapping[str, Any]) -> Iterator[ChatEvent]:
+    def take(self, chunk: JsonObject) -> Iterator[ChatEvent]:
         """Yield what `chunk` brings: text, reasoning, and tool calls that are now whole.
 
         Raises AttributeError, KeyError or TypeError for a chunk of another shape.
@@ -64,7 +64,7 @@ class Assembly:
         """The provider's count so far."""
         return self._usage
 
-    def _delta(self, delta: Mapping[str, Any]) -> Iterator[ChatEvent]:
+    def _delta(self, delta: JsonObject) -> Iterator[ChatEvent]:
         reasoning = delta.get("reasoning") or delta.get("reasoning_content")
         if isinstance(reasoning, str):
             yield ReasoningDelta(reasoning)
@@ -91,11 +91,11 @@ class _PartialCall:
         self._name = ""
         self._arguments: list[str] = []
 
-    def continued_by(self, part: Mapping[str, Any]) -> bool:
+    def continued_by(self, part: JsonObject) -> bool:
         # Some servers number every call 0 and tell them apart by id alone.
         return part.get("index") == self._index and part.get("id") in (None, "", self._id)
 
-    def add(self, part: Mapping[str, Any]) -> None:
+    def add(self, part: JsonObject) -> None:
         function = part.get("function") or {}
         self._id = self._id or part.get("id") or ""
         self._name = self._name or function.get("name") or ""
@@ -147,7 +147,7 @@ class _ThinkSplitter:
             yield ReasoningDelta(thought[: len(thought) - keep])
 
 
-def _usage(usage: Mapping[str, Any]) -> Usage:
+def _usage(usage: JsonObject) -> Usage:
     return Usage(
         prompt_tokens=usage.get("prompt_tokens"),
         completion_tokens=usage.get("completion_tokens"),

@@ -2,8 +2,8 @@
 
 import json
 from dataclasses import dataclass
-from typing import Any
 
+from pipelines.json_object import JsonObject
 from pipelines.pacer.answers import answer
 from pipelines.pacer.chat_request import ChatRequest
 from pipelines.pacer.faults import Misbehaviour, SimulatedFault
@@ -19,12 +19,12 @@ _THOUGHT = "The user asked something simple, so I will keep the answer short and
 class Script:
     """All that the answer to one request consists of: one delta per token, the reasoning tokens first."""
 
-    deltas: tuple[dict[str, Any], ...]
+    deltas: tuple[JsonObject, ...]
     reasoning_tokens: int
     finish_reason: str
     prompt_tokens: int
 
-    def usage(self) -> dict[str, Any]:
+    def usage(self) -> JsonObject:
         """The usage object of Chat Completions."""
         return {
             "prompt_tokens": self.prompt_tokens,
@@ -78,17 +78,17 @@ class ChunkWriter:
             "system_fingerprint": SIMULATED,
         }
 
-    def delta(self, delta: dict[str, Any], finish_reason: str | None = None) -> bytes:
+    def delta(self, delta: JsonObject, finish_reason: str | None = None) -> bytes:
         """One streamed delta."""
         return self.event({"choices": [{"index": 0, "delta": delta, "finish_reason": finish_reason}]})
 
-    def event(self, fields: dict[str, Any]) -> bytes:
+    def event(self, fields: JsonObject) -> bytes:
         """One server-sent event with the head that all chunks share."""
         return b"data: " + json.dumps({**self._head, "object": "chat.completion.chunk", **fields}).encode() + b"\n\n"
 
-    def whole(self, script: Script) -> dict[str, Any]:
+    def whole(self, script: Script) -> JsonObject:
         """The answer to a request that did not ask for a stream."""
-        message: dict[str, Any] = {"role": "assistant", "content": _joined(script, "content") or None}
+        message: JsonObject = {"role": "assistant", "content": _joined(script, "content") or None}
         if reasoning := _joined(script, "reasoning"):
             message["reasoning"] = reasoning
         parts = [delta["tool_calls"][0] for delta in script.deltas if "tool_calls" in delta]
@@ -101,12 +101,12 @@ class ChunkWriter:
         return {**self._head, "object": "chat.completion", "choices": [choice], "usage": script.usage()}
 
 
-def _thoughts(count: int) -> list[dict[str, Any]]:
+def _thoughts(count: int) -> list[JsonObject]:
     tokens = split_tokens(_THOUGHT)
     return [{"reasoning": tokens[index % len(tokens)]} for index in range(count)]
 
 
-def _tool_delta(function: dict[str, str], call_id: str | None = None) -> dict[str, Any]:
+def _tool_delta(function: dict[str, str], call_id: str | None = None) -> JsonObject:
     named = {} if call_id is None else {"id": call_id, "type": "function"}
     return {"tool_calls": [{"index": 0, **named, "function": function}]}
 

@@ -2,12 +2,12 @@
 
 import json
 from dataclasses import dataclass
-from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from pipelines.errors import InputError
 from pipelines.events import ChatMessage, ToolCall, ToolSpec
+from pipelines.json_object import JsonObject
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ class _ToolCall(_Lenient):
 
 class _Message(_Lenient):
     role: str
-    content: str | list[dict[str, Any]] | None = None
+    content: str | list[JsonObject] | None = None
     tool_calls: list[_ToolCall] | None = None
     tool_call_id: str | None = None
 
@@ -47,7 +47,7 @@ class _Message(_Lenient):
 class _OfferedFunction(_Lenient):
     name: str
     description: str = ""
-    parameters: dict[str, Any] = {}
+    parameters: JsonObject = {}
 
 
 class _Tool(_Lenient):

@@ -6,10 +6,10 @@ It knows common names of tools and parameters (`get_weather`, `city`, `minutes`)
 
 import json
 import re
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from pipelines.events import ToolCall, ToolSpec
+from pipelines.json_object import JsonObject
 from pipelines.pacer.intents import DAY, TIME
 from pipelines.pacer.spoken_numbers import NUMBER, parse_number
 
@@ -52,14 +52,14 @@ def choose_tool(words: str, tools: Sequence[ToolSpec]) -> ToolCall | None:
     return None
 
 
-def _arguments(words: str, schema: Mapping[str, Any]) -> dict[str, object]:
-    properties: Mapping[str, Mapping[str, Any]] = schema.get("properties") or {}
+def _arguments(words: str, schema: JsonObject) -> dict[str, object]:
+    properties: dict[str, JsonObject] = schema.get("properties") or {}
     required = schema.get("required") or ()
     arguments = {name: _value(name, kind, words, name in required) for name, kind in properties.items()}
     return {name: value for name, value in arguments.items() if value is not None}
 
 
-def _value(name: str, schema: Mapping[str, Any], words: str, required: bool) -> object:
+def _value(name: str, schema: JsonObject, words: str, required: bool) -> object:
     """What `words` say about the parameter; None where they are silent and it may be left out."""
     choices = schema.get("enum")
     if choices:
@@ -146,7 +146,7 @@ def tell_result(result: str) -> str:
             return f"Here is what I found out for you: {_flat(value).rstrip('.')}."
 
 
-def _weather(value: Mapping[str, Any]) -> str | None:
+def _weather(value: JsonObject) -> str | None:
     def said(*names: str) -> str | None:
         return next((str(v) for k, v in value.items() if any(name in k.lower() for name in names)), None)
 

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipelines.errors import InputError
-from pipelines.stopwatch.record import TurnRecord
+from pipelines.stopwatch.record import Record, TurnRecord
 from pipelines.stopwatch.summary import numbered
 from pipelines.stopwatch.timeline import Stage
 
@@ -33,6 +33,25 @@ class Verdict(StrEnum):
     KEPT = "kept"
     UNDECIDED = "undecided"
     """The interval holds the limit, or the pairs are too few for one: more turns would tell (`--repeat`)."""
+
+
+class GateRecord(Record):
+    """A limit held against one LLM and mode."""
+
+    limit: str
+    """As it was written."""
+    llm: str
+    """The model, by its name in the catalogue."""
+    mode: str
+    """The turn mode."""
+    pairs: int
+    """How many turns were compared, each with its own of the baseline."""
+    value: float
+    """What the limit speaks of, in its own unit."""
+    ci95: tuple[float, float] | None
+    """Its 95 % interval; None for a handful of pairs."""
+    verdict: Verdict
+    """Whether it was kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,17 +105,17 @@ class Judged:
         more = "; --repeat with more would tell" if self.verdict is Verdict.UNDECIDED else ""
         return f"{self.verdict.value}: {self.limit.text} for {self.llm}, {self.mode}: {found}{more}"
 
-    def document(self) -> dict[str, object]:
+    def record(self) -> GateRecord:
         """For `--json`."""
-        return {
-            "limit": self.limit.text,
-            "llm": self.llm,
-            "mode": self.mode,
-            "pairs": self.pairs,
-            "value": round(self.value, 2),
-            "ci95": [round(bound, 2) for bound in self.interval] if self.interval else None,
-            "verdict": self.verdict.value,
-        }
+        return GateRecord(
+            limit=self.limit.text,
+            llm=self.llm,
+            mode=self.mode,
+            pairs=self.pairs,
+            value=round(self.value, 2),
+            ci95=(round(self.interval[0], 2), round(self.interval[1], 2)) if self.interval else None,
+            verdict=self.verdict,
+        )
 
 
 def parse_limit(text: str) -> Limit:

@@ -6,11 +6,12 @@ the JSON schema repeats. Times named `_ms` are milliseconds after the true end o
 to be lengths, negative before it; what never happened is None. It knows neither files nor how anything was measured.
 """
 
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
 from pipelines.events import FailoverAction
+from pipelines.json_object import JsonObject
 from pipelines.modes import Outcome
 from pipelines.stopwatch.timeline import Stage
 
@@ -372,7 +373,7 @@ class SessionRecord(Record):
     """The version of Quickturn."""
     started_at: str = ""
     """By the wall clock, ISO 8601."""
-    config: dict[str, Any] = {}
+    config: JsonObject = {}
     """The configuration by section and key."""
     machine: dict[str, str | int | None] = {}
     """What it ran on."""

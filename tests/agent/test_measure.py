@@ -103,5 +103,5 @@ def test_a_real_run_leaves_wavs_traces_and_a_report(measured: tuple[Measured, Pa
 
 @pytest.mark.slow
 def test_the_document_of_a_real_run_is_json_with_its_four_parts(measured: tuple[Measured, Path]) -> None:
-    document = json.loads(json.dumps(measured[0].document(), allow_nan=False))
+    document = json.loads(json.dumps(measured[0].record().model_dump(mode="json"), allow_nan=False))
     assert set(document) == {"turns", "summary", "rows", "session"}

@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from agent.system.resources import shipped
-from agent.whatif.points import Point, predict_point, read_base
-from agent.whatif.verify import Verified, error_percentiles
+from agent.whatif.points import Point, point_record, predict_point, read_base
+from agent.whatif.record import ErrorSpread
+from agent.whatif.verify import Verified, error_of_all
 from pipelines.llm.catalogue_file import load_catalogue
 from pipelines.modes import Mode
 from pipelines.stopwatch.record import TurnRecord
@@ -93,8 +94,8 @@ def test_the_error_is_that_of_every_turn_measured_once(trace: Path) -> None:
     base = read_base(trace, CATALOGUE)
     prediction = predict_point(base, Point("sim/120:1800", Mode.STREAMING, (Speed(120, 1_800),)))
     two, one = Verified(prediction, {}, [-4.0, 2.0]), Verified(prediction, {}, [6.0])
-    assert error_percentiles([two, one]) == {"p50": 4.0, "p95": 5.8, "n": 3}
-    assert two.document()["errors_ms"] == [-4.0, 2.0]
+    assert error_of_all([two, one]) == ErrorSpread(p50=4.0, p95=5.8, n=3)
+    assert two.record(point_record(base, prediction)).errors_ms == (-4.0, 2.0)
 
 
 @pytest.mark.parametrize(

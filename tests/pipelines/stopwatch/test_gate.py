@@ -49,7 +49,7 @@ def test_a_handful_of_pairs_decides_nothing() -> None:
     judged = judge(parse_limit("p50>+10%"), turns([2 * BASE[0]]), turns(BASE[:1]), "sim/x", "streaming")
     assert judged.verdict is Verdict.UNDECIDED
     assert judged.line().endswith("+100.0% (1 pair, too few to tell); --repeat with more would tell")
-    assert (judged.document()["pairs"], judged.document()["ci95"]) == (1, None)
+    assert (judged.record().pairs, judged.record().ci95) == (1, None)
 
 
 def test_a_stage_has_a_limit_of_its_own() -> None:
@@ -65,7 +65,7 @@ def test_only_turns_that_both_runs_have_are_compared() -> None:
 def test_a_line_says_what_was_found_and_how_sure_that_is() -> None:
     judged = judge(parse_limit("p50>+10%"), turns([2 * ms for ms in BASE]), turns(BASE), "sim/x", "streaming")
     assert judged.line().startswith("broken: p50>+10% for sim/x, streaming: +100.0% (95 %: +")
-    assert judged.document()["verdict"] == "broken"
+    assert judged.record().verdict == "broken"
 
 
 @pytest.mark.parametrize("text", ["p95", "p95>10%", "p90>+10%", "p95<+10%", "p95>+10", "llm_ttft>+5ms", "", "p95>-5ms"])
