@@ -1,4 +1,4 @@
-"""The start of every live command: engines loaded, models connected, trace and telemetry open; closed in order."""
+"""The start of every conversation, live or replayed: engines loaded, models connected, traces and telemetry open."""
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -14,7 +14,7 @@ from pipelines.stopwatch.record import SessionRecord
 
 @dataclass(frozen=True, slots=True)
 class Runtime:
-    """What a live command runs on."""
+    """What conversations run on."""
 
     engines: Engines
     session: SessionRecord
@@ -26,8 +26,8 @@ class Runtime:
 
 
 @asynccontextmanager
-async def open_runtime(config: Config, llms: Sequence[str], trace: Path | None) -> AsyncIterator[Runtime]:
-    """Open everything; `trace` is the file that turns are written to, None for none.
+async def open_runtime(config: Config, llms: Sequence[str], *traces: Path | None) -> AsyncIterator[Runtime]:
+    """Open everything, and close it in order; `traces` are the files that turns are written to, None for none.
 
     Raises InputError, and ServiceError if a model cannot be reached.
     """
@@ -35,5 +35,5 @@ async def open_runtime(config: Config, llms: Sequence[str], trace: Path | None) 
         engines = await stack.enter_async_context(open_engines(config, llms))
         session = session_line(engines)
         telemetry = stack.enter_context(open_telemetry(config.telemetry))
-        traces = [stack.enter_context(TraceFile(trace, session))] if trace else []
-        yield Runtime(engines, session, (*traces, *telemetry.sinks), telemetry.notes)
+        files = [stack.enter_context(TraceFile(path, session)) for path in traces if path]
+        yield Runtime(engines, session, (*files, *telemetry.sinks), telemetry.notes)

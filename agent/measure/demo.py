@@ -37,15 +37,12 @@ def before_and_after(measured: Measured, question: Recording, out: Path) -> Path
     """One WAV to listen to: a question answered the slow way, a second of silence, and the same answered the fast
     way.
     """
-    slow, fast = (
-        _conversation(measured, question.name, llm, mode)
-        for llm, mode in ((LLMS[0], Mode.SEQUENTIAL), (LLMS[-1], Mode.SPECULATIVE))
-    )
+    slow = _conversation(measured, question, LLMS[0], Mode.SEQUENTIAL)
+    fast = _conversation(measured, question, LLMS[-1], Mode.SPECULATIVE)
     pause = np.zeros((SAMPLE_RATE_HZ, 2), np.int16)
     return write_wav(out / "before-and-after.wav", np.concatenate([slow, pause, fast]))
 
 
-def _conversation(measured: Measured, recording: str, llm: str, mode: Mode) -> Pcm:
-    wanted = f"{recording}.{llm.replace('/', '-')}.{mode.value}.wav"
-    path = next(path for _, path in measured.wavs if path.name == wanted)
-    return read_wav(path)
+def _conversation(measured: Measured, question: Recording, llm: str, mode: Mode) -> Pcm:
+    sounds = {(sound.job.recording.name, sound.job.llm, sound.job.mode): sound.path for sound in measured.sounds}
+    return read_wav(sounds[question.name, llm, mode])

@@ -6,25 +6,23 @@ to the caller.
 """
 
 from collections.abc import Sequence
-from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 
 from rich.console import Console
 
-from agent.exports.telemetry import TurnSink, open_telemetry
+from agent.exports.telemetry import TurnSink
 from agent.measure.recordings import Recording
 from agent.measure.replay import Replayed
-from agent.measure.runs import Job, Run, default_lanes, run_jobs
+from agent.measure.runs import Job, default_lanes, run_jobs
 from agent.report.folder import write_report
 from agent.report.stages import llm_label
 from agent.report.terminal import progress
+from agent.runtime import open_runtime
 from agent.setup.config import Config
-from agent.setup.engines import Engines, open_engines
 from agent.sound.wav import write_wav
 from agent.system.folder import make_folder
-from agent.trace.files import TraceFile, session_line
 from pipelines.modes import Mode
 from pipelines.stopwatch.document import RunRecord
 from pipelines.stopwatch.record import SessionRecord, TurnRecord
@@ -58,16 +56,29 @@ class Measurement:
         ]
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
+class Sound:
+    """The two-track WAV of a replay."""
+
+    job: Job
+    path: Path
+
+    @property
+    def title(self) -> str:
+        """What it is, for people."""
+        return f"{self.job.recording.name}: {llm_label(self.job.llm)}, {self.job.mode.value}"
+
+
+@dataclass(frozen=True, slots=True)
 class Measured:
-    """What came out: the trace's session line, turns, rows, summary, and where files were written."""
+    """What came out: the trace's session line, turns, rows, summary, and what was written besides the trace."""
 
     session: SessionRecord
     turns: list[TurnRecord]
     rows: list[Row]
     summary: Summary
-    wavs: list[tuple[str, Path]] = field(default_factory=list)
-    report: Path | None = None
+    sounds: list[Sound]
+    report: Path | None
 
     def record(self) -> RunRecord:
         """What `--json` prints."""
@@ -75,54 +86,52 @@ class Measured:
 
 
 async def measure(measurement: Measurement, console: Console) -> Measured:
-    """Run it. Raises InputError, and ServiceError where a model cannot be reached at all."""
-    out = make_folder(measurement.out) if measurement.out else None
-    async with open_engines(measurement.config, measurement.llms) as engines:
-        session = session_line(engines)
-        with ExitStack() as files:
-            paths = [measurement.trace, out / "trace.jsonl" if out else None]
-            traces = [files.enter_context(TraceFile(path, session)) for path in paths if path]
-            telemetry = files.enter_context(open_telemetry(measurement.config.telemetry))
-            for note in telemetry.notes:
-                console.print(note, style="dim", markup=False)
-            run, wavs = await _replay_all(measurement, engines, [*traces, *telemetry.sinks], out, console)
-        summary = summarise(run.turns, run.loop_lag_ms, engines.failover_states())
-    measured = Measured(session, run.turns, rows(run.turns, measurement.llms[0]), summary, wavs)
-    if out is not None:
-        measured.report = write_report(out, session, run.turns, measured.rows, title=measurement.title, audio=wavs)
-    return measured
+    """Run it. Raises InputError, and ServiceError if a model cannot be reached at all."""
+    out, jobs = measurement.out and make_folder(measurement.out), measurement.jobs()
+    async with open_runtime(
+        measurement.config, measurement.llms, measurement.trace, out and out / "trace.jsonl"
+    ) as runtime:
+        for note in runtime.notes:
+            console.print(note, style="dim", markup=False)
+        results = _Results(runtime.sinks, out, only_run=len(jobs) == len(measurement.recordings))
+        with progress(console, "replaying", len(jobs)) as advance:
+
+            def on_done(job: Job, replayed: Replayed, turns: list[TurnRecord]) -> None:
+                results.take(job, replayed, turns)
+                advance(f"{job.recording.name}, {job.mode.value}")
+
+            run = await run_jobs(runtime.engines, jobs, measurement.lanes or default_lanes(), on_done)
+        summary = summarise(run.turns, run.loop_lag_ms, runtime.engines.failover_states())
+    table, sounds = rows(run.turns, measurement.llms[0]), sorted(results.sounds, key=lambda sound: sound.title)
+    audio = [(sound.title, sound.path) for sound in sounds]
+    report = out and write_report(out, runtime.session, run.turns, table, title=measurement.title, audio=audio)
+    return Measured(runtime.session, run.turns, table, summary, sounds, report)
 
 
-async def _replay_all(
-    measurement: Measurement, engines: Engines, sinks: Sequence[TurnSink], out: Path | None, console: Console
-) -> tuple[Run, list[tuple[str, Path]]]:
-    jobs = measurement.jobs()
-    only_run = len(jobs) == len(measurement.recordings)
-    folder = out if out is None or only_run else out / "wavs"
-    wavs: list[tuple[str, Path]] = []
-    indices = count()
-    with progress(console, "replaying", len(jobs)) as advance:
+class _Results:
+    """Where finished replays go: their turns to the sinks, numbered as they come, and their sound into the folder."""
 
-        def on_done(job: Job, replayed: Replayed, turns: list[TurnRecord]) -> None:
-            for turn in turns:
-                index = next(indices)
-                for sink in sinks:
-                    sink.turn(index, turn)
-            if folder is not None:
-                name = _wav_name(replayed, job.llm, job.mode.value, only_run=only_run)
-                wavs.append((_wav_title(job, engines), write_wav(make_folder(folder) / name, replayed.two_tracks())))
-            advance(f"{replayed.recording.name}, {job.mode.value}")
+    def __init__(self, sinks: Sequence[TurnSink], out: Path | None, *, only_run: bool) -> None:
+        self.sounds: list[Sound] = []
+        self._sinks = sinks
+        self._only_run = only_run
+        self._folder = out if out is None or only_run else out / "wavs"
+        self._numbers = count()
 
-        return await run_jobs(engines, jobs, measurement.lanes or default_lanes(), on_done), sorted(wavs)
+    def take(self, job: Job, replayed: Replayed, turns: Sequence[TurnRecord]) -> None:
+        """A replay is over. Raises InputError if a file cannot be written."""
+        for turn in turns:
+            number = next(self._numbers)
+            for sink in self._sinks:
+                sink.turn(number, turn)
+        if self._folder is not None:
+            path = make_folder(self._folder) / self._wav_name(job)
+            self.sounds.append(Sound(job, write_wav(path, replayed.two_tracks())))
 
-
-def _wav_title(job: Job, engines: Engines) -> str:
-    name = llm_label(job.llm)
-    return f"{job.recording.name}: {name}, {job.mode.value}"
-
-
-def _wav_name(replayed: Replayed, llm: str, mode: str, *, only_run: bool) -> str:
-    """`NAME.wav`, with the model and mode in it where a folder holds several runs of one recording."""
-    if only_run:
-        return f"{replayed.recording.name}.wav"
-    return f"{replayed.recording.name}.{llm.replace('/', '-')}.{mode}.wav".replace(":", "-").replace("?", "-")
+    def _wav_name(self, job: Job) -> str:
+        """`NAME.wav`, with the model and mode in it if the folder holds several runs of one recording."""
+        if self._only_run:
+            return f"{job.recording.name}.wav"
+        return f"{job.recording.name}.{job.llm.replace('/', '-')}.{job.mode.value}.wav".replace(":", "-").replace(
+            "?", "-"
+        )
