@@ -1,8 +1,8 @@
 """The same prompts to an incumbent and a candidate: how much faster, and how different the answers.
 
 Prompts are lines of JSON with `messages`, or the turns of a trace. Both models are asked for each prompt, in
-alternating order. Answers are compared word by word (normalised Levenshtein similarity by rapidfuzz, which jiwer brings
-along); no model judges which of them is better.
+alternating order. Answers are compared word by word (normalised Levenshtein similarity); no model judges which of
+them is better.
 """
 
 import json
