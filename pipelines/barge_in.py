@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 
 from pipelines.events import SAMPLE_RATE_HZ, Transcript
-from pipelines.stt.wer import normalise
+from pipelines.text import normalise
 
 _BACKCHANNELS = {
     tuple(phrase.split())

@@ -2,7 +2,7 @@
 
 Frozen values with their units in their names. Media time is counted in samples of the input (`_samples`), process
 time in seconds of the one injected monotonic clock (`_s`); the two are never mixed. "Never happened" is None. This
-module imports nothing of ours and knows no stage.
+module knows no stage.
 """
 
 from collections.abc import Callable
@@ -11,6 +11,8 @@ from enum import StrEnum
 
 import numpy as np
 from numpy.typing import NDArray
+
+from pipelines.errors import QuickturnError
 
 Pcm = NDArray[np.int16]
 """Mono PCM, shape (samples,)."""
@@ -94,6 +96,37 @@ class Transcript:
     def end_probability(self) -> float | None:
         """How sure the recogniser is that the last sentence has ended; None where it does not tell."""
         return self.words[-1].end_probability if self.words else None
+
+
+@dataclass(frozen=True, slots=True)
+class TurnEnded:
+    """The user has finished. `transcript` is final; the marks are process time.
+
+    `speech_end_s` is the end of the last voiced window, `paused_s` when that was noticed, `endpoint_s` when the
+    silence had lasted long enough for these words. The transcript may have come later still: then the recogniser was
+    the wait.
+    """
+
+    transcript: Transcript
+    speech_end_s: float
+    paused_s: float
+    endpoint_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechResumed:
+    """The user goes on after `TurnEnded`, before the answer was heard: the turn is not over."""
+
+
+@dataclass(frozen=True, slots=True)
+class HearingFailed:
+    """The recogniser broke; the utterance cannot be answered."""
+
+    error: QuickturnError
+
+
+UtteranceUpdate = Transcript | TurnEnded | SpeechResumed | HearingFailed
+"""What becomes of an utterance while it is listened to."""
 
 
 # ---------------------------------------------------------------- the LLM

@@ -15,7 +15,6 @@ from asyncio import Task, TaskGroup
 from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import aclosing, suppress
-from dataclasses import dataclass
 
 import anyio
 import numpy as np
@@ -24,9 +23,22 @@ from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStre
 from pipelines.audio import MediaClock
 from pipelines.endpointing import EndpointingSettings, Evidence, silence_needed_ms
 from pipelines.errors import QuickturnError, StageError
-from pipelines.events import SAMPLE_RATE_HZ, AudioFrame, Clock, Heard, Pcm, SpeechStarted, SpeechStopped, Transcript
+from pipelines.events import (
+    SAMPLE_RATE_HZ,
+    AudioFrame,
+    Clock,
+    Heard,
+    HearingFailed,
+    Pcm,
+    SpeechResumed,
+    SpeechStarted,
+    SpeechStopped,
+    Transcript,
+    TurnEnded,
+)
 from pipelines.smart_turn import HEARS_S, TurnDetector
 from pipelines.stt import SpeechToText
+from pipelines.utterance import Utterance
 from pipelines.vad import VoiceActivity
 
 log = logging.getLogger(__name__)
@@ -37,108 +49,6 @@ _REMEMBERED_SAMPLES = SAMPLE_RATE_HZ * HEARS_S  # what the turn detector hears; 
 _HEARD_BOUND = 60_000  # frames for the recogniser: ten minutes of 10 ms; only the sequential mode lets them wait at all
 _WORDS_FIRST_MS = 32  # the turn detector gives way to the final decode for a frame of 32 ms, if that is still running
 _FORGETTING = 0.8  # of what is known about the speaker's hesitations, a fifth with each turn
-
-
-@dataclass(frozen=True, slots=True)
-class TurnEnded:
-    """The user has finished. `transcript` is final; the marks are process time.
-
-    `speech_end_s` is the end of the last voiced window, `paused_s` when that was noticed, `endpoint_s` when the
-    silence had lasted long enough for these words. The transcript may have come later still: then the recogniser was
-    the wait.
-    """
-
-    transcript: Transcript
-    speech_end_s: float
-    paused_s: float
-    endpoint_s: float
-
-
-@dataclass(frozen=True, slots=True)
-class SpeechResumed:
-    """The user goes on after `TurnEnded`, before the answer was heard: the turn is not over."""
-
-
-@dataclass(frozen=True, slots=True)
-class HearingFailed:
-    """The recogniser broke; the utterance cannot be answered."""
-
-    error: QuickturnError
-
-
-Update = Transcript | TurnEnded | SpeechResumed | HearingFailed
-
-
-class Utterance:
-    """What the user says in one turn: iterate it for its transcripts, its ends and resumptions, until it is closed.
-
-    Each iteration begins at the beginning, so one may look at what is said before another takes it.
-    """
-
-    def __init__(self, started_samples: int) -> None:
-        self.started_samples = started_samples
-        self.is_sounding = True  # by voice activity, which is known before any words are
-        self._updates: list[Update] = []
-        self._told = asyncio.Event()
-        self._is_closed = False
-
-    def __aiter__(self) -> AsyncIterator[Update]:
-        return _Reading(self)
-
-    async def update(self, number: int) -> Update:
-        """The update of that number, as soon as it is there. Raises StopAsyncIteration after the last."""
-        while number >= len(self._updates):
-            if self._is_closed:
-                raise StopAsyncIteration
-            self._told.clear()
-            await self._told.wait()
-        return self._updates[number]
-
-    @property
-    def has_ended(self) -> bool:
-        """Whether the turn is over by what is known so far."""
-        return bool(self._updates) and isinstance(self._updates[-1], TurnEnded)
-
-    @property
-    def is_closed(self) -> bool:
-        """Whether nobody listens any more: what is said from now on is another utterance."""
-        return self._is_closed
-
-    def close(self) -> None:
-        """Listen no further: what still comes is dropped."""
-        self._is_closed = True
-        self._told.set()
-
-    def close_if_ended(self) -> bool:
-        """Close, unless the user has gone on. Whoever answers asks this right before the first sample, and whoever
-        hears the user notes a resumption at once, so that only one of the two can be first.
-        """
-        if not self._is_closed and not self.has_ended:
-            return False
-        self.close()
-        return True
-
-    def tell(self, update: Update) -> None:
-        """Pass an update on; a turn that was cancelled no longer wants it."""
-        if not self._is_closed:
-            self._updates.append(update)
-            self._told.set()
-
-
-class _Reading:
-    """One iteration over an utterance."""
-
-    def __init__(self, utterance: Utterance) -> None:
-        self._utterance = utterance
-        self._number = 0
-
-    def __aiter__(self) -> "_Reading":
-        return self
-
-    async def __anext__(self) -> Update:
-        update = await self._utterance.update(self._number)
-        self._number += 1
-        return update
 
 
 class _OpenUtterance:

@@ -8,6 +8,19 @@ from agent.trace.files import TraceFile
 from pipelines.stopwatch.record import Record, SessionRecord, TurnRecord
 from pipelines.stopwatch.summary import Row
 
+TURN_FIELDS = {
+    "transcript",
+    "reply",
+    "outcome",
+    "turn_latency_ms",
+    "critical_path",
+    "stages",
+    "speculation",
+    "usage",
+    "error",
+}
+"""What the record of any turn holds, whoever made it."""
+
 SESSION = SessionRecord(config={"endpointing": {"wordless_ms": 600}})
 
 

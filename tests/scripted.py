@@ -30,8 +30,9 @@ from pipelines.events import (
 from pipelines.listening import Listener
 from pipelines.modes import Mode
 from pipelines.playout import AudioOutput
-from pipelines.reply import ReplySettings, Voice
-from pipelines.session import Observer, Session, SessionSettings
+from pipelines.reply_stages import ReplySettings, ReplyStages
+from pipelines.session import Session, SessionSettings
+from pipelines.session_events import Observer
 from pipelines.tools import Tool
 from pipelines.vad import VadSettings, VoiceActivity
 from tests.virtual_time import run
@@ -270,7 +271,7 @@ class Stages:
         settings = SessionSettings(
             self.mode, "Be brief.", ReplySettings(apology="Sorry."), BargeInSettings(), self.context_window_tokens, 400
         )
-        self.session = Session(listener, Voice(self.llm, self.tts, output, now, self.tools), settings, observer)
+        self.session = Session(listener, ReplyStages(self.llm, self.tts, output, now, self.tools), settings, observer)
         return self.session
 
     @property

@@ -15,7 +15,7 @@ import numpy as np
 from rapidfuzz.distance import Levenshtein
 
 from agent.bench.task import Attempt, Connected, measure_request
-from agent.pacer.process import at_pacer
+from agent.pacer.pacer_process import at_pacer
 from agent.trace.reader import Trace, read_trace
 from pipelines.errors import InputError, LLMError
 from pipelines.events import ChatMessage, Clock
@@ -24,7 +24,7 @@ from pipelines.llm.catalogue import Endpoint
 from pipelines.llm.chat import ChatCompletions, ChatSettings
 from pipelines.stopwatch.percentiles import interval_of_median, percentiles
 from pipelines.stopwatch.record import Record
-from pipelines.stt.wer import normalise
+from pipelines.text import normalise
 
 _ROLES = ("system", "user", "assistant")
 

@@ -1,18 +1,18 @@
 """Scenario files: what is asked of a model and how the answer is checked."""
 
 import re
-import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 import jsonschema
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from agent.system.resources import shipped
 from pipelines.errors import ConfigError, InputError
 from pipelines.events import ToolSpec
 from pipelines.json_object import JsonObject
+from pipelines.toml_file import read_toml, validated
 
 SHIPPED = ("short_qa", "long_summarization", "json_tool_call", "multi_turn", "batch_mix")
 
@@ -97,16 +97,7 @@ def _path(name: str) -> Path:
 
 
 def _load(path: Path) -> Scenario:
-    try:
-        raw = tomllib.loads(path.read_text("utf-8"))
-    except OSError as error:
-        raise InputError(f"scenario {path} cannot be read: {error.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"scenario {path} is not valid TOML: {error}") from None
-    try:
-        file = _File.model_validate(raw)
-    except ValidationError as error:
-        raise ConfigError(f"scenario {path}: {_first_problem(error)}") from None
+    file = validated(_File, read_toml(path, "scenario"), f"scenario {path}")
     if bool(file.task) == bool(file.mix):
         raise ConfigError(f"scenario {path}: give either [[task]] entries or mix, and not both")
     tools = tuple(_tool(tool, path, number) for number, tool in enumerate(file.tool))
@@ -118,13 +109,13 @@ def _tool(tool: _Tool, path: Path, number: int) -> ToolSpec:
     try:
         jsonschema.Draft202012Validator.check_schema(tool.parameters)
     except jsonschema.SchemaError as error:
-        where = ".".join(map(str, ("tool", number, "parameters", *error.absolute_path)))
-        raise ConfigError(f"scenario {path}: {where} is not a valid JSON schema: {error.message}") from None
+        where = ".".join(map(str, (f"tool[{number}]", "parameters", *error.absolute_path)))
+        raise ConfigError(f"scenario {path}: {where} is not a JSON schema: {error.message}") from None
     return ToolSpec(tool.name, tool.description, tool.parameters)
 
 
 def _task(task: _Task, path: Path, number: int, tools: tuple[ToolSpec, ...]) -> Task:
-    here = f"scenario {path}: task.{number}"
+    here = f"scenario {path}: task[{number}]"
     if task.expect_tool is not None and task.expect_tool not in [tool.name for tool in tools]:
         known = ", ".join(tool.name for tool in tools) or "none: give it a [[tool]] with its schema"
         raise ConfigError(f"{here}.expect_tool {task.expect_tool!r} is not one of: {known}")
@@ -135,7 +126,7 @@ def _task(task: _Task, path: Path, number: int, tools: tuple[ToolSpec, ...]) -> 
         try:
             patterns.append(re.compile(text))
         except re.error as error:
-            raise ConfigError(f"{here}.expect {text!r} is not a valid regular expression: {error}") from None
+            raise ConfigError(f"{here}.expect {text!r} is not a regular expression: {error}") from None
     return Task(task.name, _asked(task, path, here), tuple(patterns), task.expect_tool, task.expect_arguments)
 
 
@@ -147,14 +138,3 @@ def _asked(task: _Task, path: Path, here: str) -> tuple[str, ...]:
     except OSError as error:
         raise ConfigError(f"{here}.document {task.document!r} cannot be read: {error.strerror}") from None
     return (*task.ask[:-1], f"{task.ask[-1]}\n\n{text}")
-
-
-def _first_problem(error: ValidationError) -> str:
-    problem = error.errors(include_url=False)[0]
-    where = ".".join(map(str, problem["loc"]))
-    if problem["type"] == "extra_forbidden":
-        model = _Task if problem["loc"][0] == "task" else _Tool if problem["loc"][0] == "tool" else _File
-        return f"{where} is not one of: {', '.join(model.model_fields)}"
-    if problem["type"] == "missing":
-        return f"{where} is missing"
-    return f"{where} is {problem['input']!r}: {problem['msg'][0].lower()}{problem['msg'][1:]}"

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from agent.bench.scenarios import Scenario, Task
 from agent.bench.task import Attempt, Connected, run_task
-from agent.pacer.process import at_pacer
+from agent.pacer.pacer_process import at_pacer
 from pipelines.errors import InputError, LLMError
 from pipelines.events import ChatMessage, Usage
 from pipelines.llm.catalogue import Catalogue, Endpoint, Model

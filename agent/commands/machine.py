@@ -83,6 +83,6 @@ def llm_sim(
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0: any free one.")] = 8377,
 ) -> None:
     """The pacer alone: a simulated Chat Completions server at a chosen speed, for any OpenAI client."""
-    from agent.pacer.serve import serve
+    from agent.pacer.llm_sim import serve
 
     run(serve(host, port))

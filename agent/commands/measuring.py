@@ -120,18 +120,18 @@ def compare(
     hedge: Hedge = None,
     stt: Stt = None,
     tts: Tts = None,
-    config: ConfigFile = None,
-    json: Json = False,
-    trace: Trace = None,
-    out: Out = None,
-    lanes: Lanes = None,
-    repeat: Repeat = 1,
     baseline: Annotated[
         Path | None, typer.Option(help="A trace to compare with; its recordings, LLMs and modes are the default.")
     ] = None,
     fail_if: Annotated[
         list[str] | None, typer.Option(help="Exit 1 if worse than the baseline: 'p95>+10%'; may be given again.")
     ] = None,
+    repeat: Repeat = 1,
+    lanes: Lanes = None,
+    json: Json = False,
+    out: Out = None,
+    trace: Trace = None,
+    config: ConfigFile = None,
     max_minutes: MaxMinutes = 30.0,
     offline: Offline = False,
 ) -> None:

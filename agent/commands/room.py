@@ -69,25 +69,19 @@ def worker(
         typer.Option(min=0, max=65535, help="HTTP: / is 200 while it works, /worker tells the load; 0: any free one."),
     ] = 8081,
     metrics_port: Annotated[int | None, typer.Option(min=1, max=65535, help="Serve Prometheus metrics here.")] = None,
-    trace: Trace = None,
-    config: ConfigFile = None,
     offline: Offline = False,
+    config: ConfigFile = None,
+    trace: Trace = None,
 ) -> None:
     """Serve the rooms that LiveKit sends it into, several at a time, until SIGTERM or Ctrl-C."""
-    from agent.room.worker.process import Work, work
-    from agent.room.worker.worker import Post
+    from agent.room.worker.process import WorkerOptions, work
+    from agent.room.worker.worker import Registration
 
-    settings = read_config(
-        config,
-        mode=mode,
-        stt=stt,
-        tts=tts,
-        telemetry={"metrics_port": metrics_port},
-        room={"sessions": sessions},
-    )
-    post = Post(_livekit(url, api_key, api_secret), agent_name, settings.room, health_port)
+    telemetry, rooms = {"metrics_port": metrics_port}, {"sessions": sessions}
+    settings = read_config(config, mode=mode, stt=stt, tts=tts, telemetry=telemetry, room=rooms)
+    post = Registration(_livekit(url, api_key, api_secret), agent_name, settings.room, health_port)
     llms = offered_llms(settings, llm)
-    wanted = Work(settings, llms, post, _engine(engine), trace, set_up)
+    wanted = WorkerOptions(settings, llms, post, _engine(engine), trace, set_up)
     have_models(settings, llms)
     if not run(work(wanted)):
         raise typer.Exit(1)
@@ -114,17 +108,17 @@ def join(
 ) -> None:
     """Enter one room from here, and answer whoever comes, until the room ends or Ctrl-C."""
     from agent.room.access import given_seat
-    from agent.room.join import Join
+    from agent.room.join import JoinOptions
     from agent.room.join import join as stay
 
     settings = read_config(config, mode=mode, stt=stt, tts=tts)
     llms = offered_llms(settings, llm)
     if token is not None:
-        seat = given_seat(url, token)
-        wanted = Join(settings, llms, lambda: seat, room, trace)
+        credentials = given_seat(url, token)
+        wanted = JoinOptions(settings, llms, lambda: credentials, room, trace)
     else:
         livekit = _livekit(url, api_key, api_secret)
-        wanted = Join(settings, llms, lambda: livekit.seat(room, identity), room, trace, livekit)
+        wanted = JoinOptions(settings, llms, lambda: livekit.credentials(room, identity), room, trace, livekit)
     have_models(settings, llms)
     run(stay(wanted))
 

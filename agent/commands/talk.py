@@ -41,7 +41,7 @@ def talk(
     offline: Offline = False,
 ) -> None:
     """Talk to it: microphone and speaker; keys switch the LLM while you talk."""
-    from agent.talk.talk import Talk
+    from agent.talk.talk import TalkOptions
     from agent.talk.talk import talk as converse
 
     settings = read_config(
@@ -56,4 +56,4 @@ def talk(
     )
     llms = offered_llms(settings, llm)
     have_models(settings, llms)
-    run(converse(Talk(settings, llms, record, trace, seconds)))
+    run(converse(TalkOptions(settings, llms, record, trace, seconds)))

@@ -41,10 +41,10 @@ def web(
 ) -> None:
     """Talk to it in the browser: a page with the transcript, the waterfall of every turn and an LLM-speed slider."""
     from agent.web.access_policy import AccessPolicy
-    from agent.web.serve import Serving, serve
+    from agent.web.serve import WebOptions, serve
 
     settings = read_config(config, mode=mode, stt=stt, tts=tts)
     access = AccessPolicy(host, token)
     llms = offered_llms(settings, llm)
     have_models(settings, llms)
-    run(serve(Serving(settings, llms, access, port, sessions, trace, record), stdout()))
+    run(serve(WebOptions(settings, llms, access, port, sessions, trace, record), stdout()))

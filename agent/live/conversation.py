@@ -14,7 +14,8 @@ from pipelines.errors import InputError
 from pipelines.events import AudioFrame, ChatMessage
 from pipelines.modes import Mode
 from pipelines.playout import AudioOutput
-from pipelines.session import OpeningBegan, OpeningEnded, Session, SessionEvent, TurnBegan, TurnFinished
+from pipelines.session import Session
+from pipelines.session_events import OpeningBegan, OpeningEnded, SessionEvent, TurnBegan, TurnFinished
 from pipelines.stopwatch.marks import Playout
 from pipelines.stopwatch.record import TurnHeader, TurnRecord
 from pipelines.stopwatch.spans import trace_turn

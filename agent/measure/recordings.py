@@ -4,7 +4,6 @@ Labels come from a `recordings.toml` beside the file (recordings/README.md descr
 estimated. Independent of sessions, of devices, and of how the shipped files were made.
 """
 
-import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -13,13 +12,14 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
 from agent.measure.audio_file import read_audio
 from agent.system import resources
 from pipelines.audio import to_float
 from pipelines.errors import ConfigError, InputError
 from pipelines.events import SAMPLE_RATE_HZ, AudioFrame, Pcm, SpeechStarted, SpeechStopped
+from pipelines.toml_file import read_toml, validated
 from pipelines.vad import VoiceActivity
 
 LABELS = "recordings.toml"
@@ -146,14 +146,9 @@ class _Labels(BaseModel):
 def _entries(folder: Path) -> dict[str, tuple[str, _Entry]]:
     """The labels of a folder by file name, each with its place in the TOML file for error messages."""
     path = folder / LABELS
-    try:
-        labels = _Labels.model_validate(tomllib.loads(path.read_text("utf-8")))
-    except (FileNotFoundError, NotADirectoryError):
+    if not path.is_file():
         return {}
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise ConfigError(f"{path}: cannot be read as TOML: {error}") from error
-    except ValidationError as error:
-        raise ConfigError(f"{path}: {_first_fault(error)}") from error
+    labels = validated(_Labels, read_toml(path, "labels"), str(path))
     entries: dict[str, tuple[str, _Entry]] = {}
     for index, entry in enumerate(labels.recording):
         where = f"{path}: recording[{index}]"
@@ -161,17 +156,6 @@ def _entries(folder: Path) -> dict[str, tuple[str, _Entry]]:
             raise ConfigError(f"{where}.file {entry.file!r} is labelled twice; expected one entry for each file")
         entries[entry.file] = (where, entry)
     return entries
-
-
-def _first_fault(error: ValidationError) -> str:
-    fault = error.errors()[0]
-    keys = "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in fault["loc"]).lstrip(".")
-    if fault["type"] == "extra_forbidden":
-        models: dict[int, type[BaseModel]] = {1: _Labels, 3: _Entry, 5: _TurnEntry}
-        return f"{keys} is not a known key; expected one of: {', '.join(models[len(fault['loc'])].model_fields)}"
-    if fault["type"] == "missing":
-        return f"{keys} is missing"
-    return f"{keys} {fault['input']!r}: {fault['msg']}"
 
 
 def _labelled(path: Path, pcm: Pcm, where: str, entry: _Entry) -> Recording:

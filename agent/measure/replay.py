@@ -13,7 +13,8 @@ import numpy as np
 
 from agent.measure.recordings import Recording, TurnLabel
 from pipelines.events import SAMPLE_RATE_HZ, AudioFrame, Clock, Pcm
-from pipelines.session import BuildSession, SessionEvent, TurnBegan, TurnFinished
+from pipelines.session import BuildSession
+from pipelines.session_events import SessionEvent, TurnBegan, TurnFinished
 from pipelines.stopwatch.spans import TurnTrace, trace_turn
 from pipelines.stopwatch.turn_marks import marks_of
 from pipelines.turn import Turn

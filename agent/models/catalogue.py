@@ -3,16 +3,15 @@
 It knows the shape of the file and how to say what is wrong with it, and nothing of how models are fetched or used.
 """
 
-import tomllib
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from agent.system.resources import shipped
-from pipelines.errors import ConfigError, InputError
+from pipelines.toml_file import read_toml, validated
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,17 +117,8 @@ def speech_catalogue() -> dict[str, SpeechModel]:
 
 def read_speech_catalogue(path: Path) -> dict[str, SpeechModel]:
     """The models of a file by name. Raises InputError for an unreadable file, ConfigError for its content."""
-    try:
-        raw = tomllib.loads(path.read_text("utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        raise InputError(f"cannot read the catalogue of speech models {path}: {reason}") from None
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{path} is not valid TOML: {error}") from None
-    try:
-        catalogue = _Catalogue.model_validate(raw)
-    except ValidationError as error:
-        raise ConfigError(f"{path}: {_first_problem(error)}") from None
+    raw = read_toml(path, "catalogue of speech models")
+    catalogue = validated(_Catalogue, raw, str(path), expected=_EXPECTED)
     kinds = {"whisper": catalogue.whisper, "piper": catalogue.piper, "turn": catalogue.turn}
     return {
         f"{kind}:{name}": _model(f"{kind}:{name}", entry)
@@ -147,30 +137,3 @@ def _model(name: str, entry: _Model) -> SpeechModel:
         entry.about,
         entry.default,
     )
-
-
-def _first_problem(error: ValidationError) -> str:
-    problem = error.errors(include_url=False)[0]
-    loc = problem["loc"]
-    path = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in loc).removeprefix(".")
-    if problem["type"] == "extra_forbidden":
-        return f"{path} is not one of: {', '.join(repr(key) for key in _shape_at(loc).model_fields)}"
-    if problem["type"] == "missing":
-        return f"{path} is missing"
-    if problem["type"] == "string_pattern_mismatch":
-        return f"{path} is {problem['input']!r}; expected {_EXPECTED[str(loc[-1])]}"
-    return f"{path} is {problem['input']!r}: {problem['msg'][0].lower()}{problem['msg'][1:]}"
-
-
-def _shape_at(loc: tuple[int | str, ...]) -> type[_Strict]:
-    match loc:
-        case (_,):
-            return _Catalogue
-        case (_, _, "files", *_):
-            return _File
-        case (_, _, "hub", _):
-            return _Hub
-        case (_, _, "wheel", _):
-            return _Wheel
-        case _:
-            return _Model

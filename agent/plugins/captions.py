@@ -12,7 +12,7 @@ from livekit.agents.tokenize.basic import split_words
 from livekit.agents.types import TimedString
 
 from pipelines.events import SAMPLE_RATE_HZ, Transcript
-from pipelines.turn import worth_a_guess
+from pipelines.speculation import worth_speculating
 
 ENGLISH = LanguageCode("en")
 
@@ -30,9 +30,9 @@ class Captions:
         """INTERIM, PREFLIGHT where an answer may well be begun, or None where the text tells nothing new."""
         if not transcript.text:
             return None
-        if self._preflight is not None and same_words(self._preflight, transcript.text):
+        if self._preflight is not None and keeps_reply(self._preflight, transcript.text):
             return self._interim(transcript, started_samples)
-        if worth_a_guess(transcript):
+        if worth_speculating(transcript):
             self._preflight = self._shown = transcript.text
             return self._event(stt.SpeechEventType.PREFLIGHT_TRANSCRIPT, transcript.text, transcript, started_samples)
         self._preflight = None
@@ -41,7 +41,7 @@ class Captions:
     def final(self, transcript: Transcript, started_samples: int) -> stt.SpeechEvent:
         """FINAL, in the words of the preflight if it stands."""
         text = transcript.text
-        if self._preflight is not None and same_words(self._preflight, text):
+        if self._preflight is not None and keeps_reply(self._preflight, text):
             text = self._preflight
         return self._event(stt.SpeechEventType.FINAL_TRANSCRIPT, text, transcript, started_samples)
 
@@ -82,7 +82,7 @@ def from_media_start(samples: int) -> float:
     return samples / SAMPLE_RATE_HZ
 
 
-def same_words(first: str, second: str) -> bool:
+def keeps_reply(first: str, second: str) -> bool:
     """Whether AgentSession keeps a reply to `first` as one to `second`: it looks past case and punctuation."""
     return _words(first) == _words(second)
 

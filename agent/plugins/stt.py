@@ -32,13 +32,24 @@ from agent.models.load import load_stt, load_turn_detector
 from agent.plugins.captions import ENGLISH, Captions, from_media_start, speech_data
 from agent.plugins.faults import api_error
 from agent.plugins.incoming import Incoming, mono
+from agent.plugins.local import LocalEngine
 from pipelines.audio import MediaClock, resample
 from pipelines.endpointing import EndpointingSettings
 from pipelines.errors import InputError, QuickturnError
-from pipelines.events import SAMPLE_RATE_HZ, AudioFrame, Heard, SpeechStarted, SpeechStopped, Transcript
-from pipelines.listening import HearingFailed, Listener, TurnEnded, Utterance
+from pipelines.events import (
+    SAMPLE_RATE_HZ,
+    AudioFrame,
+    Heard,
+    HearingFailed,
+    SpeechStarted,
+    SpeechStopped,
+    Transcript,
+    TurnEnded,
+)
+from pipelines.listening import Listener
 from pipelines.smart_turn import TurnDetector
 from pipelines.stt import SpeechToText
+from pipelines.utterance import Utterance
 from pipelines.vad import SpeechProbability, VadSettings, VoiceActivity, silero
 
 _Kind = stt.SpeechEventType
@@ -57,12 +68,14 @@ class HeardUtterance:
     ended: TurnEnded
 
 
-class STT(stt.STT[Literal["utterance_ended"]]):
+class STT(LocalEngine, stt.STT[Literal["utterance_ended"]]):
     """Any of Quickturn's recognisers; all streams share the one model. English only.
 
     `engine` is a name (`whisper:SIZE_OR_PATH`), which is loaded here, fetched if need be, and blocks for a second or
     more, or a recogniser that is loaded already. Raises InputError or DownloadError.
     """
+
+    engine: SpeechToText
 
     def __init__(
         self,
@@ -92,16 +105,6 @@ class STT(stt.STT[Literal["utterance_ended"]]):
         self._turn_detector = load_turn_detector(turn_detector) if isinstance(turn_detector, str) else turn_detector
         self._new_probability = new_probability
         self._streams: WeakSet[RecognizeStream] = WeakSet()
-
-    @property
-    def model(self) -> str:
-        """The engine's name."""
-        return self.engine.name
-
-    @property
-    def provider(self) -> str:
-        """Who recognises: this process."""
-        return "quickturn"
 
     def stream(
         self,

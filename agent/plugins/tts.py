@@ -6,7 +6,6 @@ filters hold back. The silence that a synthesizer puts before the first word is 
 """
 
 import asyncio
-from collections.abc import Callable
 from contextlib import aclosing
 
 import anyio
@@ -15,26 +14,26 @@ from livekit.agents import DEFAULT_API_CONNECT_OPTIONS, APIConnectOptions, tts, 
 
 from agent.models.load import load_tts
 from agent.plugins.faults import api_error
-from pipelines.audio import first_audible_sample
-from pipelines.events import Pcm
-from pipelines.reply import next_piece
+from agent.plugins.local import LocalEngine
+from pipelines.speech import Speech
 from pipelines.spoken.sentences import FirstUnit, SentenceSplitter
 from pipelines.spoken.speakable import speakable
 from pipelines.stopwatch.marks import Unit
 from pipelines.tts import TextToSpeech
 
 _UNITS_BOUND = 256  # sentences that wait for the synthesizer: more than an answer holds, so reading never waits
-_LEAD_MS = 10  # of the silence before the first word is kept, so that no soft onset is cut
 _NOTHING_MS = 20  # 20 ms is also what the 10 ms that an emitter holds back, and a frame, take
 
 
-class TTS(tts.TTS[str]):
+class TTS(LocalEngine, tts.TTS[str]):
     """Any of Quickturn's voices, at its own sample rate; several texts may be synthesized at once.
 
     `engine` is a name (`piper:VOICE_OR_PATH`), which is loaded here, fetched if need be, and blocks for a second or
     more, or a voice that is loaded already. With `first_unit="clause"` speech may begin with a clause.
     Raises InputError or DownloadError.
     """
+
+    engine: TextToSpeech
 
     def __init__(
         self, engine: str | TextToSpeech = "piper:en_US-joe-medium", *, first_unit: FirstUnit = "sentence"
@@ -47,15 +46,9 @@ class TTS(tts.TTS[str]):
             num_channels=1,
         )
 
-    @property
-    def model(self) -> str:
-        """The voice's name."""
-        return self.engine.name
-
-    @property
-    def provider(self) -> str:
-        """Who speaks: this process."""
-        return "quickturn"
+    def speech(self, timeout_s: float) -> Speech:
+        """The speech of one answer, at the engine's rate; `timeout_s` is for each piece."""
+        return Speech(self.engine, self.sample_rate, asyncio.get_running_loop().time, timeout_s)
 
     def synthesize(
         self, text: str, *, conn_options: APIConnectOptions = DEFAULT_API_CONNECT_OPTIONS
@@ -83,13 +76,13 @@ class ChunkedStream(tts.ChunkedStream):
             mime_type="audio/pcm",
         )
         splitter = SentenceSplitter()
-        mouth = _Mouth(self._plugin.engine, output_emitter, self._conn_options.timeout)
+        speech = self._plugin.speech(self._conn_options.timeout)
         try:
             for text in [*splitter.push(self.input_text), *splitter.flush()]:
-                await mouth.say(text)
+                await _speak(speech, text, output_emitter)
         except Exception as error:
             raise api_error(error) from error
-        mouth.close()
+        _end(speech, output_emitter, self._plugin.sample_rate)
 
 
 class SynthesizeStream(tts.SynthesizeStream):
@@ -110,22 +103,24 @@ class SynthesizeStream(tts.SynthesizeStream):
             stream=True,
         )
         output_emitter.start_segment(segment_id=request_id)
-        mouth = _Mouth(self._plugin.engine, output_emitter, self._conn_options.timeout, self._mark_started)
+        speech = self._plugin.speech(self._conn_options.timeout)
         self.units.clear()  # of an attempt before this one
-        mouth.units = self.units
+        speech.units = self.units
         failed: Exception | None = None
         send, units = anyio.create_memory_object_stream[str](_UNITS_BOUND)
         async with send, units, asyncio.TaskGroup() as tasks:
             reading = tasks.create_task(self._read(send), name="tts-text")
             try:
                 async for text in units:
-                    await mouth.say(text)
+                    if speakable(text):
+                        self._mark_started()
+                    await _speak(speech, text, output_emitter)
             except Exception as error:
                 failed = error
                 reading.cancel()
         if failed is not None:
             raise api_error(failed) from failed
-        mouth.close()
+        _end(speech, output_emitter, self._plugin.sample_rate)
 
     async def _read(self, units: MemoryObjectSendStream[str]) -> None:
         splitter = SentenceSplitter(self._plugin.first_unit)
@@ -137,52 +132,15 @@ class SynthesizeStream(tts.SynthesizeStream):
                 await units.send(text)
 
 
-class _Mouth:
-    """Speaks sentence after sentence into an emitter, each as a `Unit` with its marks."""
+async def _speak(speech: Speech, text: str, emitter: tts.AudioEmitter) -> None:
+    """Speak a sentence as the LLM wrote it. Raises StageError."""
+    async with aclosing(speech.say(text)) as pieces:
+        async for piece in pieces:
+            emitter.push(piece.pcm.tobytes())
+    emitter.flush()  # else the end of it waits for the next sentence
 
-    def __init__(
-        self,
-        engine: TextToSpeech,
-        emitter: tts.AudioEmitter,
-        timeout_s: float,
-        on_started: Callable[[], None] = lambda: None,
-    ) -> None:
-        self.units: list[Unit] = []
-        self._engine = engine
-        self._emitter = emitter
-        self._timeout_s = timeout_s
-        self._on_started = on_started
-        self._clock = asyncio.get_running_loop().time
-        self._has_voice = False
 
-    async def say(self, text: str) -> None:
-        """Synthesize a sentence as the LLM wrote it. Raises StageError."""
-        if not (spoken := speakable(text)):
-            return
-        unit = Unit(text, self._clock())
-        self._on_started()
-        async with aclosing(self._engine.synthesize(spoken)) as pieces:
-            while (raw := await next_piece(pieces, self._timeout_s)) is not None:
-                pcm = self._without_leading_silence(raw)
-                if not len(pcm):
-                    continue
-                if unit.first_pcm_s is None:
-                    unit.first_pcm_s = self._clock()
-                    self.units.append(unit)
-                self._emitter.push(pcm.tobytes())
-        self._emitter.flush()  # else the end of it waits for the next sentence
-        unit.tts_ended_s = self._clock()
-
-    def close(self) -> None:
-        """What has no sound at all, an emoji say, is a moment of silence: for no audio LiveKit would ask again."""
-        if not self._has_voice:
-            self._emitter.push(bytes(2 * self._engine.sample_rate_hz * _NOTHING_MS // 1_000))
-
-    def _without_leading_silence(self, pcm: Pcm) -> Pcm:
-        if self._has_voice:
-            return pcm
-        audible = first_audible_sample(pcm, self._engine.sample_rate_hz)
-        if audible is None:
-            return pcm[:0]
-        self._has_voice = True
-        return pcm[max(0, audible - self._engine.sample_rate_hz * _LEAD_MS // 1_000) :]
+def _end(speech: Speech, emitter: tts.AudioEmitter, rate_hz: int) -> None:
+    """What has no sound at all, an emoji say, is a moment of silence: for no audio LiveKit would ask again."""
+    if not speech.has_sound:
+        emitter.push(bytes(2 * rate_hz * _NOTHING_MS // 1_000))

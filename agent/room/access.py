@@ -32,7 +32,7 @@ _WRONG_SECRET = (
 
 
 @dataclass(frozen=True, slots=True)
-class Seat:
+class Credentials:
     """What one needs to enter a room."""
 
     url: str
@@ -61,20 +61,20 @@ class LiveKit:
         _check_url(made.url)
         return made
 
-    def seat(self, room: str, identity: str, agent_name: str = "") -> Seat:
+    def credentials(self, room: str, identity: str, agent_name: str = "") -> Credentials:
         """A place for an agent, as LiveKit's dispatcher would make it."""
         grants = api.VideoGrants(room_join=True, room=room, agent=True, can_update_own_metadata=True)
         token = self._token(identity).with_kind("agent").with_grants(grants)
-        return Seat(self.url, token.with_attributes({ATTRIBUTE_AGENT_NAME: agent_name}).to_jwt())
+        return Credentials(self.url, token.with_attributes({ATTRIBUTE_AGENT_NAME: agent_name}).to_jwt())
 
-    def observer(self, room: str, identity: str, dispatch: str) -> Seat:
+    def observer(self, room: str, identity: str, dispatch: str) -> Credentials:
         """A place for a program that sends and receives data, and no sound. If it is the first in the room, LiveKit
         sends the agent `dispatch` there and no other.
         """
         grants = api.VideoGrants(room_join=True, room=room, agent=True, can_publish=False)
         wanted = api.RoomConfiguration(agents=[api.RoomAgentDispatch(agent_name=dispatch)])
         token = self._token(identity).with_kind("agent").with_grants(grants).with_room_config(wanted)
-        return Seat(self.url, token.to_jwt())
+        return Credentials(self.url, token.to_jwt())
 
     def user_token(self, room: str, identity: str, name: str, ttl: timedelta, dispatch: str | None) -> str:
         """A person's token; `dispatch` names an agent that is sent into the room with them."""
@@ -121,13 +121,13 @@ class LiveKit:
                 return ServiceError(f"LiveKit at {self.url} answers HTTP {status}: {said}")
 
 
-def given_seat(url: str | None, token: str) -> Seat:
+def given_seat(url: str | None, token: str) -> Credentials:
     """A place whose token somebody else has made. Raises InputError."""
     if not (url or "").strip():
         raise InputError("a token needs the server that it is for: set LIVEKIT_URL in the environment, or give --url")
-    seat = Seat((url or "").strip(), token.strip())
-    _check_url(seat.url)
-    return seat
+    credentials = Credentials((url or "").strip(), token.strip())
+    _check_url(credentials.url)
+    return credentials
 
 
 def entry_error(error: Exception, url: str, room: str = "") -> QuickturnError:

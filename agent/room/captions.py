@@ -24,7 +24,7 @@ from agent.live.conversation import Conversation
 from agent.live.view import answer, state, understood
 from pipelines.events import Clock
 from pipelines.playout import heard_text
-from pipelines.session import OpeningEnded, SessionEvent, TurnFinished
+from pipelines.session_events import OpeningEnded, SessionEvent, TurnFinished
 
 log = logging.getLogger(__name__)
 
@@ -34,7 +34,7 @@ _STATES = {"hearing": "listening", "paused": "listening"}  # LiveKit's front end
 
 
 @dataclass(frozen=True, slots=True)
-class Party:
+class CaptionSpeaker:
     """Whose words they are, and the track on which they were spoken, "" where that is not known."""
 
     identity: str
@@ -46,7 +46,7 @@ class _Version:
     """The user's words so far."""
 
     segment: str
-    party: Party
+    speaker: CaptionSpeaker
     text: str
     final: bool
 
@@ -56,7 +56,7 @@ class _More:
     """Further words of the agent."""
 
     segment: str
-    party: Party
+    speaker: CaptionSpeaker
     text: str
     last: bool
 
@@ -69,7 +69,7 @@ class _State:
 class Captions:
     """The captions of one conversation; `run` must be running, and hears what happens by `on_event`."""
 
-    def __init__(self, local: rtc.LocalParticipant, agent: Party, user: Party, clock: Clock) -> None:
+    def __init__(self, local: rtc.LocalParticipant, agent: CaptionSpeaker, user: CaptionSpeaker, clock: Clock) -> None:
         self.user = user
         self._local = local
         self._agent = agent
@@ -160,25 +160,25 @@ class Captions:
         match item:
             case _State(name):
                 await self._local.set_attributes({ATTRIBUTE_AGENT_STATE: name})
-            case _Version(segment, party, text, final):
-                writer = await self._open(segment, party, final)
+            case _Version(segment, speaker, text, final):
+                writer = await self._open(segment, speaker, final)
                 await writer.write(text)
                 await writer.aclose()
-            case _More(segment, party, text, last):
+            case _More(segment, speaker, text, last):
                 if segment not in open_streams:
-                    open_streams[segment] = await self._open(segment, party, False)
+                    open_streams[segment] = await self._open(segment, speaker, False)
                 if text:
                     await open_streams[segment].write(text)
                 if last:
                     await open_streams.pop(segment).aclose(attributes={ATTRIBUTE_TRANSCRIPTION_FINAL: "true"})
 
-    async def _open(self, segment: str, party: Party, final: bool) -> rtc.TextStreamWriter:
+    async def _open(self, segment: str, speaker: CaptionSpeaker, final: bool) -> rtc.TextStreamWriter:
         attributes = {
             ATTRIBUTE_TRANSCRIPTION_FINAL: str(final).lower(),
             ATTRIBUTE_TRANSCRIPTION_SEGMENT_ID: segment,
         }
-        if party.track_sid:
-            attributes[ATTRIBUTE_TRANSCRIPTION_TRACK_ID] = party.track_sid
+        if speaker.track_sid:
+            attributes[ATTRIBUTE_TRANSCRIPTION_TRACK_ID] = speaker.track_sid
         return await self._local.stream_text(
-            topic=TOPIC_TRANSCRIPTION, sender_identity=party.identity, attributes=attributes
+            topic=TOPIC_TRANSCRIPTION, sender_identity=speaker.identity, attributes=attributes
         )

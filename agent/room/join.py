@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from agent.exports.telemetry import TurnSink
-from agent.room.access import LiveKit, Seat
+from agent.room.access import Credentials, LiveKit
 from agent.room.presence import Ending
-from agent.room.session import RoomSession
+from agent.room.quickturn_room import QuickturnRoom
 from agent.room.worker.log import keep_native_log, quieten
 from agent.runtime import open_runtime
 from agent.setup.config import Config
@@ -20,7 +20,7 @@ from agent.setup.engines import Engines
 from agent.system.signals import until_told_to_stop
 from agent.talk.console import plain_lines
 from pipelines.errors import ServiceError
-from pipelines.session import SessionEvent
+from pipelines.session_events import SessionEvent
 from pipelines.stopwatch.record import TurnRecord
 
 # LiveKit closes a room that only agents are in; the next caller makes it anew.
@@ -29,12 +29,12 @@ _WAITS_S = (0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0)  # between attempts to get back
 
 
 @dataclass(frozen=True, slots=True)
-class Join:
+class JoinOptions:
     """What is asked for: the first of `llms` answers until somebody in the room says otherwise."""
 
     config: Config
     llms: Sequence[str]
-    seat: Callable[[], Seat]
+    credentials: Callable[[], Credentials]
     """A fresh one for each attempt, since a token runs out."""
     room: str
     trace: Path | None = None
@@ -42,8 +42,8 @@ class Join:
     """What is asked first, before models are loaded; None where a token says nothing but which door it opens."""
 
 
-async def join(wanted: Join) -> None:
-    """Stay in the room. Raises InputError, and ServiceError where the room or a model cannot be reached."""
+async def join(wanted: JoinOptions) -> None:
+    """RoomSession in the room. Raises InputError, and ServiceError where the room or a model cannot be reached."""
     quieten()
     if wanted.server is not None:
         await wanted.server.check()
@@ -54,14 +54,14 @@ async def join(wanted: Join) -> None:
         await _stay(wanted, runtime.engines, runtime.sinks)
 
 
-async def _stay(wanted: Join, engines: Engines, sinks: Sequence[TurnSink]) -> None:
+async def _stay(wanted: JoinOptions, engines: Engines, sinks: Sequence[TurnSink]) -> None:
     stopping = asyncio.create_task(until_told_to_stop(), name="stop")
-    session: RoomSession | None = None
+    session: QuickturnRoom | None = None
     failures = 0
     try:
         while True:
             history = session.history if session else ()
-            session = RoomSession(engines, wanted.llms, sinks, "", history, _say, _show, patient=True)
+            session = QuickturnRoom(engines, wanted.llms, sinks, "", history, _say, _show, patient=True)
             ending = await _visit(wanted, session, stopping, first=not failures)
             failures = 1 if session.ready.is_set() else failures + 1
             if ending not in _COMES_BACK or failures > len(_WAITS_S):
@@ -75,9 +75,9 @@ async def _stay(wanted: Join, engines: Engines, sinks: Sequence[TurnSink]) -> No
         stopping.cancel()
 
 
-async def _visit(wanted: Join, session: RoomSession, stopping: "asyncio.Task[None]", *, first: bool) -> Ending:
+async def _visit(wanted: JoinOptions, session: QuickturnRoom, stopping: "asyncio.Task[None]", *, first: bool) -> Ending:
     """One stay. Raises InputError, and ServiceError where the room was never entered."""
-    staying = asyncio.create_task(session.run(wanted.seat()), name="room")
+    staying = asyncio.create_task(session.run(wanted.credentials()), name="room")
     ready = asyncio.create_task(_tell_ready(session, wanted.room), name="ready")
     try:
         await asyncio.wait([staying, stopping], return_when=asyncio.FIRST_COMPLETED)
@@ -93,7 +93,7 @@ async def _visit(wanted: Join, session: RoomSession, stopping: "asyncio.Task[Non
         ready.cancel()
 
 
-async def _tell_ready(session: RoomSession, room: str) -> None:
+async def _tell_ready(session: QuickturnRoom, room: str) -> None:
     await session.ready.wait()
     _say(f"in room {room!r}; Ctrl-C leaves it")
 

@@ -14,8 +14,8 @@ from livekit import rtc
 from livekit.agents.types import ATTRIBUTE_AGENT_NAME
 from livekit.rtc.room import EventTypes
 
-from agent.room.access import Seat, entry_error
-from agent.room.link import Link
+from agent.room.access import Credentials, entry_error
+from agent.room.linked_participant import LinkedParticipant
 from agent.setup.room_settings import RoomSettings
 from pipelines.events import Clock
 
@@ -71,7 +71,7 @@ class Presence:
     def __init__(self, settings: RoomSettings, clock: Clock, tell: Callable[[str], None], patient: bool) -> None:
         self.room = rtc.Room()
         self.leaving = False
-        self.link = Link(settings.participant, settings.absent_s, clock())
+        self.link = LinkedParticipant(settings.participant, settings.absent_s, clock())
         self._clock = clock
         self._tell = tell
         self._patient = patient
@@ -88,7 +88,7 @@ class Presence:
         self._look.set()
 
     @asynccontextmanager
-    async def inside(self, seat: Seat, *, auto_subscribe: bool) -> AsyncIterator[None]:
+    async def inside(self, credentials: Credentials, *, auto_subscribe: bool) -> AsyncIterator[None]:
         """Be in the room for as long as the block. Raises InputError and ServiceError at the door."""
         room = self.room
         room.on("disconnected", self._note_loss)
@@ -98,9 +98,9 @@ class Presence:
             room.on(name, lambda *_: self.look())
         options = rtc.RoomOptions(auto_subscribe=auto_subscribe, connect_timeout=_CONNECT_TIMEOUT_S)
         try:
-            await room.connect(seat.url, seat.token, options)
+            await room.connect(credentials.url, credentials.token, options)
         except Exception as error:
-            raise entry_error(error, seat.url) from None
+            raise entry_error(error, credentials.url) from None
         try:
             yield
         finally:

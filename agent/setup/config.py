@@ -5,13 +5,11 @@ The settings' own dataclasses, which live beside the code that they steer, are t
 by its full path. It knows no command line.
 """
 
-import difflib
 import math
-import tomllib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, is_dataclass
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import get_type_hints
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -26,7 +24,8 @@ from pipelines.json_object import JsonObject
 from pipelines.llm.chat import ChatSettings
 from pipelines.llm.health import FailoverSettings
 from pipelines.modes import Mode
-from pipelines.reply import ReplySettings
+from pipelines.reply_stages import ReplySettings
+from pipelines.toml_file import closest_first, read_toml
 from pipelines.vad import VadSettings
 
 
@@ -91,8 +90,8 @@ def load_config(path: Path | None = None, overrides: Mapping[str, Mapping[str, o
 
     Raises ConfigError with the key's full path, the value, and what is expected.
     """
-    merged = _read(shipped("configs") / "default.toml")
-    layers: list[tuple[str, JsonObject]] = [(str(path), _read(path))] if path else []
+    merged = read_toml(shipped("configs") / "default.toml", "configuration")
+    layers: list[tuple[str, JsonObject]] = [(str(path), read_toml(path, "configuration"))] if path else []
     given = {name: {k: v for k, v in keys.items() if v is not None} for name, keys in (overrides or {}).items()}
     for source, layer in [*layers, ("the command line", given)]:
         _refuse_unknown(source, layer)
@@ -111,27 +110,18 @@ def load_config(path: Path | None = None, overrides: Mapping[str, Mapping[str, o
     return config
 
 
-def _read(path: Path) -> JsonObject:
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigError(f"configuration {path} cannot be read: {error.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"configuration {path} is not valid TOML: {error}") from None
-
-
 def _refuse_unknown(source: str, layer: JsonObject) -> None:
     sections = get_type_hints(Config)
     for section, keys in layer.items():
         if section not in sections:
-            raise ConfigError(f"{source}: {section} is not one of: {_closest_first(section, sections)}")
+            raise ConfigError(f"{source}: {section} is not one of: {', '.join(closest_first(section, sections))}")
         if not isinstance(keys, Mapping):
             raise ConfigError(f"{source}: {section} is {keys!r}, but must be a table: [{section}]")
         assert is_dataclass(sections[section])
         known = [f.name for f in fields(sections[section])]
         for key in keys:
             if key not in known:
-                raise ConfigError(f"{source}: {section}.{key} is not one of: {_closest_first(key, known)}")
+                raise ConfigError(f"{source}: {section}.{key} is not one of: {', '.join(closest_first(key, known))}")
 
 
 def _refuse_out_of_range(config: Config) -> None:
@@ -141,9 +131,3 @@ def _refuse_out_of_range(config: Config) -> None:
             if below is not None and value is not None and not 0 < value < below:
                 right = "above 0" if math.isinf(below) else f"between 0 and {below:g}"
                 raise ConfigError(f"{section.name}.{key} {value!r} cannot be used: expected a number {right}")
-
-
-def _closest_first(wanted: str, known: Any) -> str:
-    names = list(known)
-    close = difflib.get_close_matches(wanted, names, len(names), 0.5)
-    return ", ".join([*close, *(n for n in names if n not in close)])

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 
-from agent.pacer.process import pacer_process
+from agent.pacer.pacer_process import pacer_process
 from agent.setup.config import Config
 from pipelines.events import Clock
 from pipelines.llm import ChatModel

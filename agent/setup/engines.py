@@ -25,8 +25,9 @@ from pipelines.llm.catalogue_file import load_catalogue
 from pipelines.llm.failover import Failover, FailoverState
 from pipelines.modes import Mode
 from pipelines.playout import AudioOutput
-from pipelines.reply import Voice
-from pipelines.session import BuildSession, Observer, Session, SessionSettings
+from pipelines.reply_stages import ReplyStages
+from pipelines.session import BuildSession, Session, SessionSettings
+from pipelines.session_events import Observer
 from pipelines.smart_turn import TurnDetector
 from pipelines.stopwatch.ledger import Prices
 from pipelines.stt import SpeechToText
@@ -86,10 +87,10 @@ class Engines:
         vad = VoiceActivity(config.vad, self.new_probability())
         return Listener(vad, self.stt, config.endpointing, self.clock, self.turn_detector)
 
-    def voice(self, llm: str, output: AudioOutput) -> Voice:
+    def voice(self, llm: str, output: AudioOutput) -> ReplyStages:
         """The stages that answer with this model."""
         standby = self.standby.chat if self.standby else None
-        return Voice(self.models[llm].chat, self.tts, output, self.clock, self.tools, standby)
+        return ReplyStages(self.models[llm].chat, self.tts, output, self.clock, self.tools, standby)
 
     def session_settings(self, llm: str, mode: Mode) -> SessionSettings:
         """How the conversation is held with this model in this mode."""

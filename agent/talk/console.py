@@ -15,7 +15,7 @@ from agent.live.view import state, understood
 from agent.report.stages import llm_label, stage
 from agent.talk.microphone import Microphone
 from pipelines.modes import Outcome
-from pipelines.session import AgentPaused, AgentResumed, SessionEvent, TurnFinished
+from pipelines.session_events import AgentPaused, AgentResumed, SessionEvent, TurnFinished
 from pipelines.stopwatch.percentiles import percentiles
 from pipelines.stopwatch.record import TurnRecord
 

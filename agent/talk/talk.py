@@ -27,7 +27,7 @@ from pipelines.audio import resample
 from pipelines.errors import QuickturnError
 from pipelines.events import SAMPLE_RATE_HZ, AudioFrame, Pcm
 from pipelines.modes import Mode
-from pipelines.session import SessionEvent
+from pipelines.session_events import SessionEvent
 from pipelines.stopwatch.record import SessionRecord, TurnRecord
 
 _REFRESH_PER_S = 8
@@ -35,7 +35,7 @@ _KEYS_BOUND = 32  # a key held down is not pressed again and again for minutes
 
 
 @dataclass(frozen=True, slots=True)
-class Talk:
+class TalkOptions:
     """What is asked for: the first of `llms` answers until a key says otherwise."""
 
     config: Config
@@ -45,7 +45,7 @@ class Talk:
     seconds: float | None = None
 
 
-async def talk(wanted: Talk) -> list[TurnRecord]:
+async def talk(wanted: TalkOptions) -> list[TurnRecord]:
     """Converse; returns the turns. Raises InputError, and ServiceError where a model cannot be reached."""
     console = terminal()
     async with AsyncExitStack() as stack:

@@ -12,14 +12,14 @@ from agent.system.folder import make_folder
 from agent.system.signals import until_told_to_stop
 from agent.web.access_policy import AccessPolicy, is_loopback
 from agent.web.server import Server, listening
-from agent.web.session import Offer
+from agent.web.web_session import PageOptions
 
 _SLIDER_TTFT_MS = 120
 _SLOWEST, _FASTEST, _STEPS = 20, 2_000, 40
 
 
 @dataclass(frozen=True, slots=True)
-class Serving:
+class WebOptions:
     """What is asked for: the first of `llms` answers until the page says otherwise."""
 
     config: Config
@@ -37,7 +37,7 @@ def slider_speeds() -> list[str]:
     return list(dict.fromkeys(f"sim/{_SLIDER_TTFT_MS}:{float(f'{rate:.2g}'):g}" for rate in rates))
 
 
-async def serve(wanted: Serving, console: Console) -> None:
+async def serve(wanted: WebOptions, console: Console) -> None:
     """Serve until told to stop. Raises InputError, and ServiceError where a model cannot be reached."""
     wanted.access.check_setting()
     if wanted.record is not None:
@@ -45,7 +45,7 @@ async def serve(wanted: Serving, console: Console) -> None:
     async with open_runtime(wanted.config, wanted.llms, wanted.trace) as runtime:
         for note in runtime.notes:
             console.print(note, style="dim", markup=False)
-        offer = Offer(wanted.llms, slider_speeds(), wanted.llms[0], wanted.config.agent.mode)
+        offer = PageOptions(wanted.llms, slider_speeds(), wanted.llms[0], wanted.config.agent.mode)
         server = Server(runtime.engines, offer, wanted.access, wanted.sessions, runtime.sinks, wanted.record)
         async with listening(server.app(), wanted.access.host, wanted.port) as port:
             _introduce(wanted.access, port, console)

@@ -27,7 +27,7 @@ from agent.setup.engines import Engines
 from agent.trace.files import session_line, session_text, turn_text
 from agent.web.access_policy import AccessPolicy
 from agent.web.messages import GOING_AWAY, OUR_FAULT, TRY_LATER
-from agent.web.session import Offer, WebSession
+from agent.web.web_session import PageOptions, WebSession
 from pipelines.errors import InputError
 
 log = logging.getLogger(__name__)
@@ -54,7 +54,7 @@ class Server:
     def __init__(
         self,
         engines: Engines,
-        offer: Offer,
+        offer: PageOptions,
         access: AccessPolicy,
         limit: int,
         sinks: Sequence[TurnSink] = (),

@@ -5,7 +5,6 @@ It reads TOML and resolves names such as `groq/llama-3.3-70b-versatile`; it open
 reads the environment only when a key is asked for.
 """
 
-import difflib
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -15,6 +14,7 @@ from pipelines.events import Usage
 from pipelines.pacer import PROVIDER as SIMULATED
 from pipelines.pacer.faults import parse_misbehaviour
 from pipelines.pacer.pace import Pace, parse_pace
+from pipelines.toml_file import closest_first
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,10 +111,10 @@ class Catalogue:
         provider = self.providers.get(provider_name)
         if provider is None:
             known = [SIMULATED, *self.providers]
-            raise InputError(f"llm provider {provider_name!r} is not one of: {_closest_first(provider_name, known)}")
+            raise InputError(f"llm provider {provider_name!r} is not one of: {_names(provider_name, known)}")
         if not model_id:
             known = [model.id for model in provider.models if not model.retired]
-            known_text = _closest_first("", known) if known else "any model that the server has loaded"
+            known_text = _names("", known) if known else "any model that the server has loaded"
             raise InputError(f"llm {name!r} names no model: write {provider_name}/MODEL with one of: {known_text}")
         model = next((model for model in provider.models if model.id == model_id), Model(id=model_id))
         return Endpoint(name, provider.name, provider.base_url, provider.api_key_env, model)
@@ -131,7 +131,7 @@ class Catalogue:
         pace = parse_pace(stem)
         if pace is None:
             raise InputError(
-                f"simulated LLM {stem!r} is not one of: {_closest_first(stem, self.profiles)}, "
+                f"simulated LLM {stem!r} is not one of: {_names(stem, self.profiles)}, "
                 "nor TTFT_MS:TOK_PER_S such as 120:1800"
             )
         return Model(
@@ -149,7 +149,5 @@ def _pace_of(profile: Model) -> Pace:
     return Pace(profile.published_ttft_ms, profile.published_tokens_per_s)
 
 
-def _closest_first(wrong: str, known: Iterable[str]) -> str:
-    names = list(known)
-    close = difflib.get_close_matches(wrong, names, n=3, cutoff=0.5)
-    return ", ".join(repr(name) for name in close + [name for name in names if name not in close])
+def _names(wrong: str, known: Iterable[str]) -> str:
+    return ", ".join(map(repr, closest_first(wrong, known)))

@@ -4,16 +4,16 @@ It knows the shape of the file and how to say what is wrong with it; what the en
 `pipelines.llm.catalogue`'s.
 """
 
-import tomllib
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from pipelines.errors import ConfigError, InputError
+from pipelines.errors import ConfigError
 from pipelines.json_object import JsonObject
 from pipelines.llm.catalogue import Catalogue, Model, Provider
 from pipelines.pacer import PROVIDER as SIMULATED
+from pipelines.toml_file import read_toml, validated
 
 _Positive = Annotated[float, Field(gt=0)]
 _Price = Annotated[float, Field(ge=0)]
@@ -71,19 +71,14 @@ def load_catalogue(path: Path, user_path: Path | None = None) -> Catalogue:
     return _merge(catalogue, _catalogue(_parse(user_path, catalogue)))
 
 
+_SECRET = {"api_key_env": "must be the NAME of an environment variable, such as GROQ_API_KEY, not the key itself"}
+"""What may hold a key that was written here by mistake, and is not repeated."""
+
+
 def _parse(path: Path, known: Catalogue) -> _File:
-    try:
-        raw = tomllib.loads(path.read_text("utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        raise InputError(f"cannot read the provider catalogue {path}: {reason}") from None
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{path} is not valid TOML: {error}") from None
+    raw = read_toml(path, "provider catalogue")
     _fill_in(raw, known)
-    try:
-        file = _File.model_validate(raw)
-    except ValidationError as error:
-        raise ConfigError(f"{path}: {_first_problem(error)}") from None
+    file = validated(_File, raw, str(path), secret=_SECRET)
     if SIMULATED in file.providers:
         raise ConfigError(f"{path}: providers.{SIMULATED} is the pacer's own name: choose another")
     return file
@@ -98,32 +93,6 @@ def _fill_in(raw: JsonObject, known: Catalogue) -> None:
         if provider is not None and isinstance(entry, dict):
             entry.setdefault("base_url", provider.base_url)
             entry.setdefault("api_key_env", provider.api_key_env)
-
-
-def _first_problem(error: ValidationError) -> str:
-    problem = error.errors(include_url=False)[0]
-    loc = problem["loc"]
-    path = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in loc).removeprefix(".")
-    if problem["type"] == "extra_forbidden":
-        return f"{path} is not one of: {', '.join(repr(key) for key in _shape_at(loc).model_fields)}"
-    if problem["type"] == "missing":
-        return f"{path} is missing"
-    # Somebody may have written the key itself here, so its value is not repeated.
-    if loc[-1] == "api_key_env":
-        return f"{path} must be the NAME of an environment variable, such as GROQ_API_KEY, not the key itself"
-    return f"{path} is {problem['input']!r}: {problem['msg'][0].lower()}{problem['msg'][1:]}"
-
-
-def _shape_at(loc: tuple[int | str, ...]) -> type[_Strict]:
-    match loc:
-        case (_,):
-            return _File
-        case ("sim", *_):
-            return _Profile
-        case (_, _, _):
-            return _Provider
-        case _:
-            return _Model
 
 
 def _catalogue(file: _File) -> Catalogue:

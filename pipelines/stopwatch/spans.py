@@ -6,8 +6,7 @@ It reads what the stages noted and asks them nothing. The origin of a turn is th
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from pipelines.events import Transcript
-from pipelines.listening import TurnEnded
+from pipelines.events import Transcript, TurnEnded
 from pipelines.stopwatch.marks import Playout, Request
 from pipelines.stopwatch.timeline import Segment, Stage, Timeline, critical_path
 from pipelines.stopwatch.turn_marks import ReplyMarks, TurnMarks
@@ -27,6 +26,13 @@ class TurnTrace:
     turn_latency_ms: float | None = None
     saved_ms: float = 0.0
 
+    def walk_back(self, last: int | None) -> None:
+        """Find the critical path, from span `last`, which ends at the first audible sample, back to the origin."""
+        spans = self.timeline.spans
+        if last is not None and spans[last].end_s > self.origin_s:
+            self.path = critical_path(spans, last, self.origin_s)
+            self.turn_latency_ms = (spans[last].end_s - self.origin_s) * 1_000
+
 
 def trace_turn(marks: TurnMarks, speech_start_s: float, speech_end_s: float) -> TurnTrace:
     """Lay out the spans of a turn and walk its critical path back to `speech_end_s`, the true end of speech."""
@@ -40,10 +46,8 @@ def trace_turn(marks: TurnMarks, speech_start_s: float, speech_end_s: float) -> 
         return trace
     known = [heard.get(id(answer.transcript))] if marks.hit else [heard.get(_ENDPOINT), heard.get(_FINAL)]
     ready = _reply_spans(answer, timeline, known, None)
-    last = _playout_spans(answer.playout, timeline, [ready, heard.get(_ENDPOINT), heard.get(_FINAL)], marks.cut_s)
-    if last is not None and timeline.spans[last].end_s > speech_end_s:
-        trace.path = critical_path(timeline.spans, last, speech_end_s)
-        trace.turn_latency_ms = (timeline.spans[last].end_s - speech_end_s) * 1_000
+    last = playout_spans(answer.playout, timeline, [ready, heard.get(_ENDPOINT), heard.get(_FINAL)], marks.cut_s)
+    trace.walk_back(last)
     return trace
 
 
@@ -101,7 +105,7 @@ def _reply_spans(
     last = known
     sentences: list[tuple[float, int]] = []  # when each request handed over its first unit, and the span of that
     for request in reply.requests:
-        sentence, last = _request_spans(request, timeline, last, discarded_s)
+        sentence, last = request_spans(request, timeline, last, discarded_s)
         if request.first_unit_s is not None:
             sentences.append((request.first_unit_s, sentence))
     ready: int | None = None
@@ -118,7 +122,7 @@ def _reply_spans(
     return ready
 
 
-def _request_spans(
+def request_spans(
     request: Request, timeline: Timeline, known: Sequence[int | None], discarded_s: float | None
 ) -> tuple[int, list[int | None]]:
     """Spans of one request and its tools; returns that of its first sentence, and what the next request waits for."""
@@ -135,7 +139,7 @@ def _request_spans(
     return sentence, [timeline.add(Stage.TOOL, over_s, request.tools_ended_s, after=[sentence])]
 
 
-def _playout_spans(
+def playout_spans(
     playout: Playout, timeline: Timeline, inputs: Sequence[int | None], cut_s: float | None
 ) -> int | None:
     """Spans from the hand-over to the output on; returns the one that ends at the first audible sample, if it was
@@ -145,8 +149,8 @@ def _playout_spans(
         return None
     if cut_s is not None and playout.audible_s > cut_s:
         return None
-    output = timeline.add(Stage.OUTPUT, playout.handed_s, playout.started_s, after=inputs)
+    output = timeline.add(Stage.OUTPUT, playout.handed_s, max(playout.handed_s, playout.started_s), after=inputs)
     silence = timeline.add(Stage.LEADING_SILENCE, playout.started_s, playout.audible_s, after=[output])
-    end_s = playout.played[-1].end_s
+    end_s = playout.played[-1].end_s if playout.played else playout.audible_s
     timeline.add(Stage.AGENT_SPEECH, playout.audible_s, min(end_s, cut_s or end_s), after=[silence])
     return silence

@@ -14,7 +14,8 @@ from pipelines.modes import Mode, Outcome
 from pipelines.stopwatch.percentiles import Percentiles, interval_of_median, percentiles
 from pipelines.stopwatch.record import Record, TurnRecord
 from pipelines.stopwatch.timeline import Stage
-from pipelines.stt.wer import normalise, word_error_rate
+from pipelines.stt.wer import word_error_rate
+from pipelines.text import normalise
 
 
 class SpeculationSummary(Record):

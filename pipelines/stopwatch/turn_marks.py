@@ -7,12 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pipelines.errors import QuickturnError
-from pipelines.events import Transcript
-from pipelines.listening import TurnEnded
+from pipelines.events import Transcript, TurnEnded
 from pipelines.modes import Outcome
-from pipelines.session import TurnFinished
+from pipelines.session_events import TurnFinished
 from pipelines.stopwatch.marks import Playout, Request, Unit
-from pipelines.turn import FalseStart, Guess
+from pipelines.turn import Draft, FalseStart
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -62,10 +61,10 @@ class TurnMarks:
 def marks_of(finished: TurnFinished) -> TurnMarks:
     """The marks of a turn of our own engine."""
     turn = finished.turn
-    early = [_reply_marks(guess) for guess in turn.guesses]
+    early = [_reply_marks(draft) for draft in turn.drafts]
     answer = None
     if turn.answer is not None:
-        answer = early[turn.guesses.index(turn.answer)] if turn.hit else _reply_marks(turn.answer)
+        answer = early[turn.drafts.index(turn.answer)] if turn.hit else _reply_marks(turn.answer)
     return TurnMarks(
         finished.outcome,
         turn.transcripts,
@@ -82,15 +81,15 @@ def marks_of(finished: TurnFinished) -> TurnMarks:
     )
 
 
-def _reply_marks(guess: Guess) -> ReplyMarks:
-    reply = guess.reply
+def _reply_marks(draft: Draft) -> ReplyMarks:
+    reply = draft.reply
     return ReplyMarks(
         reply.question,
-        guess.transcript,
+        draft.transcript,
         reply.text,
         reply.requests,
         reply.units,
         reply.playout,
         reply.streamed,
-        guess.discarded_s,
+        draft.discarded_s,
     )

@@ -12,9 +12,10 @@ from statistics import median
 from pipelines.errors import InputError
 from pipelines.events import Transcript
 from pipelines.modes import Mode, Outcome
+from pipelines.speculation import worth_speculating
 from pipelines.stopwatch.record import RequestRecord, TranscriptRecord, TurnRecord
 from pipelines.stopwatch.timeline import Segment, Stage, Timeline, critical_path
-from pipelines.turn import same_words, worth_a_guess
+from pipelines.text import same_words
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +166,7 @@ def _guess(transcripts: Sequence[Transcript], final: Transcript) -> Transcript |
     for transcript in transcripts:
         if begun is not None and not same_words(begun.text, transcript.text):
             begun = None
-        if begun is None and worth_a_guess(transcript):
+        if begun is None and worth_speculating(transcript):
             begun = transcript
         if transcript is final:
             break

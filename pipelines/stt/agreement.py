@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from pipelines.events import Word
-from pipelines.stt.wer import normalise
+from pipelines.text import normalise
 
 _END_MARKS = ".?!"
 

@@ -16,7 +16,7 @@ import pytest
 from livekit import api, rtc
 
 from agent.measure.recordings import Recording, shipped
-from agent.room.desk import ATTRIBUTE_LLM, ATTRIBUTE_LLMS, SWITCH_METHOD, TURN_TOPIC
+from agent.room.controls import ATTRIBUTE_LLM, ATTRIBUTE_LLMS, SWITCH_METHOD, TURN_TOPIC
 from pipelines.events import SAMPLE_RATE_HZ
 from tests.live.caller import Caller, joined
 from tests.live.livekit_server import LiveKitServer, livekit_server

@@ -8,7 +8,7 @@ import pytest
 
 from agent.measure.recordings import shipped
 from agent.room.access import LiveKit
-from agent.room.agent_session.stay import AgentSessionStay
+from agent.room.agent_session.agent_session_room import AgentSessionRoom
 from agent.room.presence import Ending
 from agent.setup.config import load_config
 from agent.setup.engines import open_engines
@@ -47,16 +47,16 @@ async def ask(caller: Caller, name: str) -> float:
 
 
 def stay(
-    server: LiveKitServer, room: str, call: Callable[[Caller, AgentSessionStay], Coroutine[Any, Any, None]]
+    server: LiveKitServer, room: str, call: Callable[[Caller, AgentSessionRoom], Coroutine[Any, Any, None]]
 ) -> tuple[Ending, list[TurnRecord]]:
     """One stay and one caller, who does `call` and leaves; how it ended, and its turns."""
 
     async def main() -> tuple[Ending, list[TurnRecord]]:
         sink, config = Sink(), load_config(None, {"agent": SPEECH, "room": {"greeting": "", "absent_s": 1.0}})
         async with open_engines(config, [LLM]) as engines:
-            agent = AgentSessionStay(engines, [LLM], [sink])
-            seat = LiveKit(server.url, server.api_key, server.api_secret).seat(room, "agent")
-            staying = asyncio.create_task(agent.run(seat), name="stay")
+            agent = AgentSessionRoom(engines, [LLM], [sink])
+            credentials = LiveKit(server.url, server.api_key, server.api_secret).credentials(room, "agent")
+            staying = asyncio.create_task(agent.run(credentials), name="stay")
             await agent.ready.wait()
             async with joined(server, room) as caller:
                 await caller.until(lambda: caller.agent and caller.states(), 20, "an agent that listens")
@@ -69,7 +69,7 @@ def stay(
 def test_two_questions_are_answered_and_the_agent_leaves_after_the_caller(server: LiveKitServer) -> None:
     heard: list[float] = []
 
-    async def call(caller: Caller, agent: AgentSessionStay) -> None:
+    async def call(caller: Caller, agent: AgentSessionRoom) -> None:
         for number, name in enumerate(("coffee_shop", "umbrella"), start=1):
             heard.append(await ask(caller, name))
             await caller.until(lambda: caller.states()[-1][1] == "listening", 20, "the end of the answer")
@@ -89,7 +89,7 @@ def test_two_questions_are_answered_and_the_agent_leaves_after_the_caller(server
 
 
 def test_told_to_leave_in_the_middle_of_an_answer_it_finishes_that_first(server: LiveKitServer) -> None:
-    async def call(caller: Caller, agent: AgentSessionStay) -> None:
+    async def call(caller: Caller, agent: AgentSessionRoom) -> None:
         await ask(caller, "coffee_shop")
         agent.leave()
         await caller.until(lambda: not caller.agent or caller.states()[-1][1] == "listening", 20, "the end")

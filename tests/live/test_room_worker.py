@@ -19,7 +19,7 @@ from urllib.request import urlopen
 import pytest
 
 from agent.measure.recordings import shipped
-from agent.room.worker.fleet import Beat
+from agent.room.worker.fleet import Heartbeat
 from agent.room.worker.fleet_room import fleet_room
 from pipelines.stt.wer import word_error_rate
 from tests.live.caller import Caller, joined
@@ -193,7 +193,7 @@ def test_a_person_in_the_fleets_room_can_send_no_worker_anywhere(server: LiveKit
             joined(server, "den") as caller,
         ):
             await stranger.until(lambda: stranger.data, 10, "the worker's beats")
-            beat = Beat("w-1", ("den",), 0).encode()
+            beat = Heartbeat("w-1", ("den",), 0).encode()
             for _ in range(12):  # LiveKit tells of one who publishes nothing only every 3 s
                 await stranger.room.local_participant.publish_data(beat, topic=stranger.data[0].topic)
                 await asyncio.sleep(0.4)

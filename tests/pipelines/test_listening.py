@@ -9,10 +9,22 @@ import pytest
 
 from pipelines.endpointing import EndpointingSettings
 from pipelines.errors import StageError
-from pipelines.events import AudioFrame, Heard, Pcm, SpeechStarted, SpeechStopped, Transcript
-from pipelines.listening import HearingFailed, Listener, SpeechResumed, TurnEnded, Update, Utterance
+from pipelines.events import (
+    AudioFrame,
+    Heard,
+    HearingFailed,
+    Pcm,
+    SpeechResumed,
+    SpeechStarted,
+    SpeechStopped,
+    Transcript,
+    TurnEnded,
+    UtteranceUpdate,
+)
+from pipelines.listening import Listener
 from pipelines.smart_turn import TurnDetector
 from pipelines.stt import SpeechToText
+from pipelines.utterance import Utterance
 from pipelines.vad import VadSettings, VoiceActivity
 from tests.scripted import (
     ENDPOINTING,
@@ -36,10 +48,10 @@ class Told:
     """An utterance's updates, each with the ms after the input began at which it came."""
 
     started_ms: float
-    updates: list[tuple[float, Update]] = field(default_factory=list)
+    updates: list[tuple[float, UtteranceUpdate]] = field(default_factory=list)
 
     @property
-    def last(self) -> Update:
+    def last(self) -> UtteranceUpdate:
         return self.updates[-1][1]
 
     @property
@@ -365,7 +377,7 @@ def test_audio_that_ends_in_the_last_silence_fails_the_utterance() -> None:
 
 
 def test_each_reading_of_an_utterance_begins_at_its_beginning() -> None:
-    async def main() -> tuple[list[Update], list[Update]]:
+    async def main() -> tuple[list[UtteranceUpdate], list[UtteranceUpdate]]:
         utterance, transcript = Utterance(0), Transcript("What", "", False, 0, 0.0, 0.0)
         utterance.tell(transcript)
         looked_at = [await anext(aiter(utterance))]

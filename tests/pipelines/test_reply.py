@@ -9,7 +9,8 @@ import pytest
 from agent.measure.replay import VirtualOutput
 from pipelines.errors import LLMError, LLMFault, StageError
 from pipelines.events import ChatEvent, ChatMessage, Pcm, ReasoningDelta, TextDelta, ToolCall, ToolSpec, Usage
-from pipelines.reply import Reply, ReplySettings, Voice
+from pipelines.reply import Reply
+from pipelines.reply_stages import ReplySettings, ReplyStages
 from pipelines.tools import Tool
 from tests.scripted import ScriptedLLM, ScriptedTTS, now, silence, voice
 from tests.virtual_time import run
@@ -50,7 +51,7 @@ def speak(
     async def main() -> Spoken:
         out = output or VirtualOutput(now, now(), lambda: False)
         began_s = now()
-        stages = Voice(llm or ScriptedLLM(), tts or ScriptedTTS(), out, now, tools)
+        stages = ReplyStages(llm or ScriptedLLM(), tts or ScriptedTTS(), out, now, tools)
         settings_ = settings or ReplySettings(apology="Sorry.")
         reply = Reply("What time is it?", MESSAGES, stages, settings_, streamed=streamed)
         asyncio.get_running_loop().call_later(release_ms / 1_000, reply.release)
@@ -114,7 +115,7 @@ def test_speech_is_synthesized_a_little_ahead_and_no_further() -> None:
     async def held() -> list[str]:
         tts = ScriptedTTS()
         out = VirtualOutput(now, now(), lambda: False)
-        reply = Reply("", MESSAGES, Voice(llm, tts, out, now), ReplySettings())
+        reply = Reply("", MESSAGES, ReplyStages(llm, tts, out, now), ReplySettings())
         task = asyncio.create_task(reply.run())
         await asyncio.sleep(30)
         task.cancel()

@@ -11,7 +11,8 @@ from pipelines.errors import LLMError, LLMFault, QuickturnError, StageError
 from pipelines.events import ChatEvent, ChatMessage, Pcm, ToolCall, ToolSpec
 from pipelines.modes import Mode, Outcome
 from pipelines.playout import AudioOutput
-from pipelines.session import Observer, Session, SessionEvent, TurnBegan, TurnCommitted, TurnFinished
+from pipelines.session import Session
+from pipelines.session_events import Observer, SessionEvent, TurnBegan, TurnCommitted, TurnFinished
 from pipelines.tools import Tool
 from tests.scripted import (
     REPLY,
@@ -224,6 +225,45 @@ def test_a_fault_of_the_output_fails_the_turn_and_the_next_completes(mode: Mode)
     replayed = converse(Cabled(mode), TWO)
     assert outcomes(replayed) == [Outcome.FAILED, Outcome.COMPLETED]
     assert str(errors(replayed)[0]) == "audio output failed: OSError('no such device')"
+
+
+class LostWhilePaused(LooseCable):
+    """An output that is lost in the first pause, and comes back for the next answer."""
+
+    def __init__(self, output: AudioOutput) -> None:
+        super().__init__(output)
+        self._broken = False
+        self._lost = asyncio.Event()
+
+    async def drain(self) -> None:
+        draining = asyncio.create_task(super().drain())
+        lost = asyncio.create_task(self._lost.wait())
+        await asyncio.wait({draining, lost}, return_when=asyncio.FIRST_COMPLETED)
+        for task in (draining, lost):
+            task.cancel()
+        if self._lost.is_set():
+            self._lost.clear()
+            raise OSError("no such device")
+
+    def pause(self) -> None:
+        super().pause()
+        self._lost.set()
+
+
+def test_an_answer_whose_output_fails_in_a_pause_leaves_the_output_free_for_the_next() -> None:
+    class Cabled(Stages):
+        def build(self, output: AudioOutput, observer: Observer) -> Session:
+            return super().build(LostWhilePaused(output), observer)
+
+    stages = Cabled(stt=ScriptedSTT(turns=((FIRST,), (SECOND,))), llm=ScriptedLLM(replies=("One " * 20, "Nine.")))
+    replayed = barging_in(stages, 300)
+    assert outcomes(replayed) == [Outcome.FAILED, Outcome.COMPLETED]
+    second = replayed.turns[1].finished
+    assert second.heard == "Nine."
+    playout = second.turn.answer.reply.playout if second.turn.answer else None
+    assert playout is not None
+    assert playout.audible_s is not None
+    assert replayed.agent[round((playout.audible_s - 1_000) * 16_000) :].any()
 
 
 def test_a_tool_turn_is_marked() -> None:

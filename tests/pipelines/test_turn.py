@@ -1,14 +1,15 @@
+from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import replace
 
 import pytest
 
 from agent.measure.replay import Replayed, ReplayedTurn
 from pipelines.errors import LLMError, LLMFault, StageError
-from pipelines.events import TextDelta, ToolCall, ToolSpec, Usage
+from pipelines.events import Heard, SpeechStopped, TextDelta, ToolCall, ToolSpec, Transcript, Usage
 from pipelines.modes import Mode, Outcome
 from pipelines.stopwatch.timeline import Stage
 from pipelines.tools import Tool
-from pipelines.turn import Guess, Turn
+from pipelines.turn import Draft, Turn
 from tests.scripted import (
     REPLY,
     ScriptedLLM,
@@ -18,6 +19,7 @@ from tests.scripted import (
     converse,
     now,
     question,
+    recording,
     silence,
     voice,
 )
@@ -120,14 +122,14 @@ def test_a_guess_that_fits_is_the_answer() -> None:
     stages = Stages()
     turn = took(stages)
     assert turn.hit
-    assert turn.answer is turn.guesses[0]
+    assert turn.answer is turn.drafts[0]
     assert len(stages.llm.requests) == 1
 
 
 def test_a_stable_partial_is_asked_while_the_user_still_speaks() -> None:
     turn = took(Stages(stt=ScriptedSTT(partials=PARTIAL)))
     assert turn.ended is not None
-    assert turn.guesses[0].reply.requests[0].sent_s < turn.ended.speech_end_s
+    assert turn.drafts[0].reply.requests[0].sent_s < turn.ended.speech_end_s
     assert turn.hit
 
 
@@ -143,14 +145,14 @@ def test_a_stable_partial_is_asked_while_the_user_still_speaks() -> None:
 def test_a_partial_that_may_go_on_is_not_speculated_on(text: str, stable: bool) -> None:
     stages = Stages(stt=ScriptedSTT(partials=((1_000, text, stable),)))
     turn = took(stages)
-    assert turn.guesses == [turn.answer]
-    assert turn.guesses[0].transcript.is_final
+    assert turn.drafts == [turn.answer]
+    assert turn.drafts[0].transcript.is_final
 
 
 def test_a_dangling_pause_is_not_speculated_on() -> None:
     stages = Stages(stt=ScriptedSTT(("Tell me about the", "Tell me about the sea.")))
     turn = only(converse(stages, question(voice(640), silence(320), voice(640)))).finished.turn
-    assert [guess.transcript.text for guess in turn.guesses] == ["Tell me about the sea."]
+    assert [guess.transcript.text for guess in turn.drafts] == ["Tell me about the sea."]
 
 
 @pytest.mark.parametrize("early", ["what time is it?", "What time, is it?", "What time is it!", "WHAT TIME IS IT."])
@@ -163,7 +165,7 @@ def test_case_and_punctuation_do_not_discard(early: str) -> None:
 def test_other_words_discard_the_guess_and_ask_again() -> None:
     stages = Stages(stt=ScriptedSTT(partials=((1_000, "What time was it?", True),)))
     turn = took(stages)
-    wrong, right = turn.guesses
+    wrong, right = turn.drafts
     assert turn.answer is right
     assert wrong.discarded_s is not None
     assert [messages[-1].text for messages in stages.llm.requests] == ["What time was it?", "What time is it?"]
@@ -188,7 +190,7 @@ def test_speech_that_goes_on_with_other_words_discards_what_was_guessed_in_the_p
     stages = Stages(stt=ScriptedSTT(("What time is it?", "What time is it in Tokyo?")))
     replayed = converse(stages, question(voice(640), silence(160), voice(640)))
     turn = only(replayed).finished.turn
-    assert [(guess.transcript.text, guess is turn.answer) for guess in turn.guesses] == [
+    assert [(guess.transcript.text, guess is turn.answer) for guess in turn.drafts] == [
         ("What time is it?", False),
         ("What time is it in Tokyo?", True),
     ]
@@ -199,13 +201,39 @@ def test_a_guess_that_the_user_never_finished_is_discarded_with_the_turn() -> No
     stages = Stages(stt=ScriptedSTT(partials=PARTIAL, errors=(StageError("deaf"),)))
     turn = took(stages)
     assert turn.answer is None
-    assert turn.guesses[0].discarded_s is not None
+    assert turn.drafts[0].discarded_s is not None
+
+
+class DeafAtTheSecondPause(ScriptedSTT):
+    """A recogniser that understands the first words, and breaks at those with which the user goes on."""
+
+    async def transcribe(self, heard: AsyncIterator[Heard]) -> AsyncGenerator[Transcript]:
+        pauses = 0
+        async for event in heard:
+            if isinstance(event, SpeechStopped):
+                pauses += 1
+                if pauses == 2:
+                    raise StageError("deaf")
+                yield Transcript("What time is it?", "What time is it?", True, event.at_samples, now(), now())
+
+
+@pytest.mark.parametrize("mode", [Mode.STREAMING, Mode.SPECULATIVE])
+def test_an_answer_held_back_for_words_that_were_not_understood_is_discarded(mode: Mode) -> None:
+    stages = Stages(mode, stt=DeafAtTheSecondPause(), llm=ScriptedLLM(ttft_ms=3_000))
+    goes_on = recording(voice(1_000), silence(1_200), voice(1_000), silence(4_000))
+    replayed = only(converse(stages, goes_on))
+    turn = replayed.finished.turn
+    assert replayed.finished.outcome is Outcome.FAILED
+    assert str(replayed.finished.error) == "deaf"
+    assert (turn.answer, len(turn.resumed_s)) == (None, 1)
+    assert stages.llm.cancelled == 1
+    assert replayed.finished.heard == ""
 
 
 @pytest.mark.parametrize("mode", [Mode.SEQUENTIAL, Mode.STREAMING])
 def test_the_other_modes_never_guess(mode: Mode) -> None:
     turn = took(Stages(mode, stt=ScriptedSTT(partials=PARTIAL)))
-    assert turn.guesses == []
+    assert turn.drafts == []
     assert not turn.hit
 
 
@@ -216,8 +244,8 @@ def test_nothing_is_audible_before_the_commit() -> None:
     replayed = converse(Stages(stt=ScriptedSTT(partials=PARTIAL)))
     turn = only(replayed).finished.turn
     assert turn.committed_s is not None
-    assert turn.guesses[0].reply.units[0].first_pcm_s is not None
-    assert turn.guesses[0].reply.units[0].first_pcm_s < turn.committed_s - 0.5  # ready long before
+    assert turn.drafts[0].reply.units[0].first_pcm_s is not None
+    assert turn.drafts[0].reply.units[0].first_pcm_s < turn.committed_s - 0.5  # ready long before
     committed = round((turn.committed_s - 1_000) * 16_000)
     assert not replayed.agent[:committed].any()
     assert replayed.agent[committed:].any()
@@ -286,7 +314,7 @@ def test_a_guess_that_failed_is_not_asked_again_before_the_commit() -> None:
     assert len(llm.requests) == 2
     assert turn.answer is not None
     assert turn.answer.reply.requests[0].sent_s == turn.committed_s
-    assert turn.guesses[0].discarded_s == turn.committed_s
+    assert turn.drafts[0].discarded_s == turn.committed_s
 
 
 def test_other_words_are_asked_at_once_also_after_a_guess_that_failed() -> None:
@@ -305,9 +333,9 @@ def test_a_guess_whose_speech_failed_is_asked_again() -> None:
 def test_guesses_are_compared_by_identity() -> None:
     """Two guesses on the same words are two requests in the ledger."""
     turn = took(Stages())
-    guess = turn.guesses[0]
+    guess = turn.drafts[0]
     assert replace(guess) != guess
-    assert isinstance(guess, Guess)
+    assert isinstance(guess, Draft)
 
 
 def test_text_that_came_before_a_tool_call_is_spoken_first() -> None:

@@ -13,11 +13,10 @@ from livekit.agents import AgentSession, llm
 from livekit.agents.voice import ErrorEvent, SpeechCreatedEvent, SpeechHandle
 
 from agent.plugins.stt import STT, HeardUtterance
-from agent.room.agent_session.layout import trace_watched
 from agent.room.agent_session.playout_tap import PlayoutTap, Tapped
+from agent.room.agent_session.watched_spans import trace_watched
 from pipelines.errors import QuickturnError, ServiceError
-from pipelines.events import ChatMessage, Clock, Transcript
-from pipelines.listening import TurnEnded
+from pipelines.events import ChatMessage, Clock, Transcript, TurnEnded
 from pipelines.llm.history import Fitted, estimate_tokens
 from pipelines.modes import Outcome
 from pipelines.stopwatch.ledger import Prices

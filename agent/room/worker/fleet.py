@@ -16,7 +16,7 @@ _MOST_PEERS = 500  # so that a stranger with a token cannot fill the memory
 
 
 @dataclass(frozen=True, slots=True)
-class Beat:
+class Heartbeat:
     """What a worker says of itself: its identity, the rooms that it serves, and how many more it would take."""
 
     worker: str
@@ -28,7 +28,7 @@ class Beat:
         return json.dumps(asdict(self), ensure_ascii=False, separators=(",", ":")).encode()
 
     @classmethod
-    def decode(cls, data: bytes) -> "Beat | None":
+    def decode(cls, data: bytes) -> "Heartbeat | None":
         """None for what is no beat."""
         try:
             match json.loads(data):
@@ -43,7 +43,7 @@ class Beat:
 
 @dataclass(frozen=True, slots=True)
 class _Peer:
-    beat: Beat
+    beat: Heartbeat
     heard_s: float
 
 
@@ -65,7 +65,7 @@ class Fleet:
         """How many rooms the others would take."""
         return sum(max(0, peer.beat.free) for peer in self._peers.values())
 
-    def heard(self, beat: Beat, now_s: float) -> bool:
+    def heard(self, beat: Heartbeat, now_s: float) -> bool:
         """Take a beat in; whether it is the first of that worker."""
         new = beat.worker not in self._peers
         if not new or len(self._peers) < _MOST_PEERS:
@@ -82,7 +82,7 @@ class Fleet:
         """We could not hear anybody until now, so nobody's silence says anything."""
         self._peers = {name: replace(peer, heard_s=now_s) for name, peer in self._peers.items()}
 
-    def dead(self, now_s: float) -> list[Beat]:
+    def dead(self, now_s: float) -> list[Heartbeat]:
         """Who has fallen silent since the last call; their rooms are to be taken from now on."""
         silent = [peer.beat for peer in self._peers.values() if now_s - peer.heard_s > self._silent_s]
         for beat in silent:
@@ -91,7 +91,7 @@ class Fleet:
                 self._orphans.setdefault(room, now_s)
         return silent
 
-    def mine(self, me: Beat, now_s: float) -> list[str]:
+    def mine(self, me: Heartbeat, now_s: float) -> list[str]:
         """The rooms without a worker that I am the one to take."""
         peers = [peer.beat for peer in self._peers.values()]
         served = {room for beat in [me, *peers] for room in beat.rooms}
@@ -107,7 +107,7 @@ class Fleet:
         self._orphans.pop(room, None)
 
 
-def share_out(rooms: Iterable[str], workers: Iterable[Beat]) -> dict[str, str]:
+def share_out(rooms: Iterable[str], workers: Iterable[Heartbeat]) -> dict[str, str]:
     """Each room to the worker that then has the most free places, by identity among equals; those for which there is
     none are left out. It depends on nothing but what is given, in any order.
     """

@@ -13,8 +13,8 @@ from contextlib import asynccontextmanager, suppress
 
 from livekit import api, rtc
 
-from agent.room.access import LiveKit, Seat, entry_error
-from agent.room.worker.fleet import Beat, Fleet
+from agent.room.access import Credentials, LiveKit, entry_error
+from agent.room.worker.fleet import Fleet, Heartbeat
 from pipelines.errors import QuickturnError
 from pipelines.events import Clock
 
@@ -106,11 +106,11 @@ class FleetRoom:
         room.on("disconnected", lambda *_: over.set())
         room.on("reconnected", self._entered)
         await self._make_room()
-        seat = self._seat()
+        credentials = self._credentials()
         try:
-            await room.connect(seat.url, seat.token, rtc.RoomOptions(auto_subscribe=False))
+            await room.connect(credentials.url, credentials.token, rtc.RoomOptions(auto_subscribe=False))
         except rtc.ConnectError as error:
-            raise entry_error(error, seat.url, self.name) from None
+            raise entry_error(error, credentials.url, self.name) from None
         self._entered()
         self._room = room
         try:
@@ -132,19 +132,19 @@ class FleetRoom:
                 )
             )
 
-    def _seat(self) -> Seat:
+    def _credentials(self) -> Credentials:
         return self._livekit.observer(self.name, self.identity, _NOBODY)
 
-    def _me(self) -> Beat:
+    def _me(self) -> Heartbeat:
         rooms, free = self._state()
-        return Beat(self.identity, rooms, free)
+        return Heartbeat(self.identity, rooms, free)
 
     def _received(self, packet: rtc.DataPacket) -> None:
         sender = packet.participant
         # Only who holds the key can be an agent: a person with a token for this room must not send workers about.
         if sender is None or sender.kind != rtc.ParticipantKind.PARTICIPANT_KIND_AGENT:
             return
-        beat = Beat.decode(packet.data) if packet.topic == _BEAT else None
+        beat = Heartbeat.decode(packet.data) if packet.topic == _BEAT else None
         if packet.topic == _GOODBYE:
             self.fleet.left(sender.identity)
         elif beat and beat.worker == sender.identity and self.fleet.heard(beat, self._clock()):

@@ -15,7 +15,7 @@ from typing import Protocol
 
 from livekit import api
 
-from agent.room.access import LiveKit, Seat
+from agent.room.access import Credentials, LiveKit
 from agent.room.presence import Ending
 from agent.room.worker.handover import handover
 from pipelines.errors import InputError, QuickturnError, ServiceError
@@ -39,7 +39,7 @@ class Arrival:
     history: Sequence[ChatMessage] = ()
 
 
-class Stay(Protocol):
+class RoomSession(Protocol):
     """One stay in one room. `ready` is set once the agent is there and listens."""
 
     ready: asyncio.Event
@@ -49,7 +49,7 @@ class Stay(Protocol):
         """What was said so far."""
         ...
 
-    async def run(self, seat: Seat) -> Ending:
+    async def run(self, credentials: Credentials) -> Ending:
         """Until it ends. Raises InputError and ServiceError at the door."""
         ...
 
@@ -58,7 +58,7 @@ class Stay(Protocol):
         ...
 
 
-Enter = Callable[[Arrival], Stay]
+Enter = Callable[[Arrival], RoomSession]
 
 
 @dataclass(slots=True, eq=False)
@@ -68,7 +68,7 @@ class Place:
     room: str
     sid: str
     began_s: float
-    stay: Stay
+    session: RoomSession
     task: "Task[object] | None"
     ending: Ending | None = None
 
@@ -96,16 +96,18 @@ class Places:
         """Get back into no room from now on."""
         self._closing = True
 
-    async def serve(self, arrival: Arrival, sid: str = "", seat: Seat | None = None, asked_s: float = 0.0) -> None:
+    async def serve(
+        self, arrival: Arrival, sid: str = "", credentials: Credentials | None = None, asked_s: float = 0.0
+    ) -> None:
         """Serve this room to the end, which no fault of one room takes from the others. `asked_s` is when it was
-        asked for (Unix time); without a seat, one of our own is taken.
+        asked for (Unix time); without a credentials, one of our own is taken.
         """
         clock = asyncio.get_running_loop().time
         place = Place(arrival.room, sid, clock(), self._enter(arrival), asyncio.current_task())
         self.all.add(place)
         telling = asyncio.create_task(self._tell_ready(place, asked_s or time.time()), name="ready")
         try:
-            place.ending = await self._stay(place, seat or self._seat(arrival.room))
+            place.ending = await self._stay(place, credentials or self._credentials(arrival.room))
             self._say(f"room {place.room!r} is over: {place.ending}")
         except QuickturnError as error:
             self._say(f"room {place.room!r} cannot be served: {error}")
@@ -128,7 +130,7 @@ class Places:
         user goes on with one of them, who is told what was said.
         """
         assert place.task is not None
-        place.stay.leave()
+        place.session.leave()
         await asyncio.wait([place.task], timeout=timeout_s)
         if cut := not place.task.done():
             self._say(f"room {place.room!r} is left in the middle of an answer, after {timeout_s:g} s")
@@ -143,7 +145,7 @@ class Places:
 
     async def _hand_over(self, place: Place) -> None:
         wanted = api.CreateAgentDispatchRequest(
-            agent_name=self._agent_name, room=place.room, metadata=handover(place.stay.history)
+            agent_name=self._agent_name, room=place.room, metadata=handover(place.session.history)
         )
         try:
             async with self._livekit.asked() as client:
@@ -153,13 +155,13 @@ class Places:
         else:
             self._say(f"room {place.room!r} is handed over to another worker")
 
-    async def _stay(self, place: Place, seat: Seat) -> Ending:
-        """Stay, and come back while somebody waits there: after a lost connection, and after a fault of ours too."""
+    async def _stay(self, place: Place, credentials: Credentials) -> Ending:
+        """Stay, and come back while somebody waits there: after a lost connection, and after a fault of ours."""
         clock, waits = asyncio.get_running_loop().time, iter(_RETURNS_S)
         while True:
             entered_s = clock()
             try:
-                ending = await place.stay.run(seat)
+                ending = await place.session.run(credentials)
             except ServiceError as error:
                 ending = Ending.LOST
                 self._say(f"room {place.room!r}: {error}")
@@ -176,12 +178,12 @@ class Places:
             await asyncio.sleep(wait_s)
             if not await self.awaits_us(place.room):
                 return ending
-            place.stay = self._enter(Arrival(place.room, "", place.stay.history))
-            seat = self._seat(place.room)
+            place.session = self._enter(Arrival(place.room, "", place.session.history))
+            credentials = self._credentials(place.room)
 
-    def _seat(self, room: str) -> Seat:
-        return self._livekit.seat(room, f"agent-{secrets.token_hex(6)}", self._agent_name)
+    def _credentials(self, room: str) -> Credentials:
+        return self._livekit.credentials(room, f"agent-{secrets.token_hex(6)}", self._agent_name)
 
     async def _tell_ready(self, place: Place, asked_s: float) -> None:
-        await place.stay.ready.wait()
+        await place.session.ready.wait()
         self._say(f"room {place.room!r} begins: ready {(time.time() - asked_s) * 1_000:.0f} ms after it was asked for")

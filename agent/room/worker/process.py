@@ -8,10 +8,10 @@ from pathlib import Path
 
 from agent.exports.prometheus import TurnMetrics
 from agent.exports.telemetry import Numbered, TurnSink
-from agent.room.session import RoomSession
+from agent.room.quickturn_room import QuickturnRoom
 from agent.room.worker.log import keep_native_log, quieten
-from agent.room.worker.places import Arrival, Enter, Stay
-from agent.room.worker.worker import Post, Worker
+from agent.room.worker.places import Arrival, Enter, RoomSession
+from agent.room.worker.worker import Registration, Worker
 from agent.runtime import open_runtime
 from agent.setup.config import Config
 from agent.setup.engines import Engines
@@ -27,25 +27,25 @@ class Engine(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Work:
+class WorkerOptions:
     """What is asked for: the first of `llms` answers until somebody in the room says otherwise."""
 
     config: Config
     llms: Sequence[str]
-    post: Post
+    registration: Registration
     engine: Engine
     trace: Path | None = None
     set_up: str = "best"
     """How AgentSession takes turns, by its name in `SET_UPS`."""
 
 
-async def work(wanted: Work) -> bool:
+async def work(wanted: WorkerOptions) -> bool:
     """Serve rooms until told to stop; whether no conversation was cut.
 
     Raises InputError, and ServiceError where LiveKit or a model cannot be reached.
     """
     quieten()
-    await wanted.post.livekit.check()  # before the seconds that models take to load
+    await wanted.registration.livekit.check()  # before the seconds that models take to load
     if wanted.engine is Engine.AGENT_SESSION:
         from agent.room.agent_session.held_session import SET_UPS, preload
 
@@ -58,7 +58,7 @@ async def work(wanted: Work) -> bool:
         for note in runtime.notes:
             _say(note)
         keep_native_log()
-        worker = Worker(wanted.post, _enter(wanted, runtime.engines, (Numbered(runtime.sinks),)), _say)
+        worker = Worker(wanted.registration, _enter(wanted, runtime.engines, (Numbered(runtime.sinks),)), _say)
         for sink in runtime.sinks:
             if isinstance(sink, TurnMetrics):
                 _show_load(worker, sink)
@@ -66,20 +66,20 @@ async def work(wanted: Work) -> bool:
             return await worker.run(told, at_once)
 
 
-def _enter(wanted: Work, engines: Engines, sinks: Sequence[TurnSink]) -> Enter:
+def _enter(wanted: WorkerOptions, engines: Engines, sinks: Sequence[TurnSink]) -> Enter:
     llms = wanted.llms
 
-    def quickturn(arrival: Arrival) -> Stay:
+    def quickturn(arrival: Arrival) -> RoomSession:
         def tell(line: str) -> None:
             _say(f"room {arrival.room!r}: {line}")
 
-        return RoomSession(engines, llms, sinks, arrival.opening, arrival.history, tell)
+        return QuickturnRoom(engines, llms, sinks, arrival.opening, arrival.history, tell)
 
-    def agent_session(arrival: Arrival) -> Stay:
+    def agent_session(arrival: Arrival) -> RoomSession:
+        from agent.room.agent_session.agent_session_room import AgentSessionRoom
         from agent.room.agent_session.held_session import SET_UPS
-        from agent.room.agent_session.stay import AgentSessionStay
 
-        return AgentSessionStay(engines, llms, sinks, arrival.opening, arrival.history, SET_UPS[wanted.set_up])
+        return AgentSessionRoom(engines, llms, sinks, arrival.opening, arrival.history, SET_UPS[wanted.set_up])
 
     return quickturn if wanted.engine is Engine.QUICKTURN else agent_session
 

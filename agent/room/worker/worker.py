@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from livekit.agents import AgentServer, JobContext, JobExecutorType, JobRequest
 from livekit.protocol.agent import Job
 
-from agent.room.access import LiveKit, Seat
+from agent.room.access import Credentials, LiveKit
 from agent.room.worker.admission import Admission
 from agent.room.worker.fleet_room import PREFIX, FleetRoom
 from agent.room.worker.handover import handed_over
@@ -40,7 +40,7 @@ _FREE_AGAIN_S = 5.0  # a load that goes up and down around the limit is told onc
 
 
 @dataclass(frozen=True, slots=True)
-class Post:
+class Registration:
     """Where and as what the worker stands; `health_port` 0 is any free one."""
 
     livekit: LiveKit
@@ -52,17 +52,17 @@ class Post:
 class Worker:
     """Serves rooms with what `enter` makes; `say` takes lines for people. `run` once."""
 
-    def __init__(self, post: Post, enter: Enter, say: Callable[[str], None]) -> None:
-        self._post = post
+    def __init__(self, registration: Registration, enter: Enter, say: Callable[[str], None]) -> None:
+        self._registration = registration
         self._say = say
         self._loop = asyncio.get_running_loop()
         self._context = contextvars.copy_context()
-        self.places = Places(post.livekit, post.agent_name, enter, say)
-        self.admission = Admission(post.settings, self.places.began, self._loop.time, cores())
+        self.places = Places(registration.livekit, registration.agent_name, enter, say)
+        self.admission = Admission(registration.settings, self.places.began, self._loop.time, cores())
         self._fleet = FleetRoom(
-            post.livekit,
-            post.agent_name,
-            post.settings.takeover_after_s,
+            registration.livekit,
+            registration.agent_name,
+            registration.settings.takeover_after_s,
             self._state,
             self._take,
             say,
@@ -76,7 +76,7 @@ class Worker:
         self._lost = False
 
     def _make_server(self) -> AgentServer:
-        livekit, settings = self._post.livekit, self._post.settings
+        livekit, settings = self._registration.livekit, self._registration.settings
         # Each thread's loop would be watched by one more thread, both woken 50 times a second: `admission` measures the
         # only loop that matters.
         os.environ.setdefault("LIVEKIT_AGENTS_LOOP_BLOCK_WARN_MS", "0")
@@ -92,10 +92,10 @@ class Worker:
             # with fewer, rooms that come at the same moment are refused.
             num_idle_processes=min(settings.sessions, _IDLE_THREADS),
             max_retry=_EVER,
-            host="" if self._post.health_port else "0.0.0.0",  # "" has two: IPv6's free port is not IPv4's
-            port=self._post.health_port,
+            host="" if self._registration.health_port else "0.0.0.0",  # "" has two: IPv6's free port is not IPv4's
+            port=self._registration.health_port,
         )
-        server.rtc_session(self._job, agent_name=self._post.agent_name, on_request=self._requested)
+        server.rtc_session(self._job, agent_name=self._registration.agent_name, on_request=self._requested)
         server.on("worker_registered", self._on_registered)
         return server
 
@@ -112,7 +112,7 @@ class Worker:
                     tasks.create_task(self.admission.run(), name="admission"),
                     tasks.create_task(self._tell_when_full(), name="full"),
                 ]
-                if self._post.settings.fleet:
+                if self._registration.settings.fleet:
                     parts.append(tasks.create_task(self._fleet.run(), name="fleet"))
                 await told.wait()
                 whole = await self._drain(at_once)
@@ -126,7 +126,7 @@ class Worker:
         except OSError as error:
             why = "it is in use" if error.errno == errno.EADDRINUSE else error.strerror
             raise InputError(
-                f"cannot listen on port {self._post.health_port}: {why}; choose another with --health-port, or "
+                f"cannot listen on port {self._registration.health_port}: {why}; choose another with --health-port, or "
                 "--health-port 0 for any free one"
             ) from None
 
@@ -159,7 +159,7 @@ class Worker:
         if self._draining:
             return "this worker is about to stop"
         if self._free() < 1:
-            return f"all {self._post.settings.sessions} places are taken"
+            return f"all {self._registration.settings.sessions} places are taken"
         return self.admission.why if self.admission.load >= 1 else ""
 
     async def _job(self, context: JobContext) -> None:
@@ -168,7 +168,7 @@ class Worker:
         # which it does not publish; told that it is connected, it does not warn.
         info = context._info
         context._on_connect()
-        job = self._serve_job(info.job, Seat(info.url, info.token), info.received_at)
+        job = self._serve_job(info.job, Credentials(info.url, info.token), info.received_at)
         # In the main loop's context: in this thread's, an AgentSession would find the job, and enter the room by it.
         serving = self._context.copy().run(asyncio.run_coroutine_threadsafe, job, self._loop)
         try:
@@ -176,13 +176,13 @@ class Worker:
         finally:
             context.shutdown("the conversation is over")
 
-    async def _serve_job(self, job: Job, seat: Seat, asked_s: float) -> None:
+    async def _serve_job(self, job: Job, credentials: Credentials, asked_s: float) -> None:
         self._coming.pop(job.id, None)
         room = job.room.name
         history = handed_over(job.metadata)
         if history is None and (before := self._served(room)) is not None:
-            history = tuple(before.stay.history)  # LiveKit was started anew, and the room with it
-        await self.places.serve(Arrival(room, "", history or ()), job.room.sid, seat, asked_s)
+            history = tuple(before.session.history)  # LiveKit was started anew, and the room with it
+        await self.places.serve(Arrival(room, "", history or ()), job.room.sid, credentials, asked_s)
 
     def _served(self, room: str) -> Place | None:
         return next((place for place in self.places.all if place.room == room), None)
@@ -195,7 +195,7 @@ class Worker:
 
     def _free(self) -> int:
         used = max(len(self.places.all), len({*self.places.rooms(), *self._taking}))
-        return self._post.settings.sessions - used - len(self._coming)
+        return self._registration.settings.sessions - used - len(self._coming)
 
     def _take(self, room: str) -> None:
         if self._tasks is not None and room not in self._taking:
@@ -207,7 +207,7 @@ class Worker:
         try:
             if await self.places.awaits_us(room):
                 self._say(f"room {room!r} is taken over")
-                await self.places.serve(Arrival(room, self._post.settings.takeover_line), asked_s=asked_s)
+                await self.places.serve(Arrival(room, self._registration.settings.takeover_line), asked_s=asked_s)
             else:
                 self._fleet.fleet.settled(room)
         finally:
@@ -242,7 +242,7 @@ class Worker:
         return whole
 
     async def _see_all_off(self) -> None:
-        timeout_s = self._post.settings.drain_timeout_s
+        timeout_s = self._registration.settings.drain_timeout_s
         seen: set[Place] = set()
         async with TaskGroup() as tasks:
             while self.places.all or self._coming or self._taking:
@@ -256,17 +256,17 @@ class Worker:
     # ------------------------------------------------------------ what people are told
 
     def _on_registered(self, worker_id: str, _: object) -> None:
-        name = f"agent name {self._post.agent_name!r}" if self._post.agent_name else "every new room"
+        name = f"agent name {self._registration.agent_name!r}" if self._registration.agent_name else "every new room"
         if self._lost:
-            self._say(f"LiveKit at {self._post.livekit.url} is back: registered as {worker_id}")
+            self._say(f"LiveKit at {self._registration.livekit.url} is back: registered as {worker_id}")
         else:
             health = f"health at port {self._server.worker_info.http_port}"
-            self._say(f"registered at {self._post.livekit.url} as {worker_id}, for {name}; {health}")
+            self._say(f"registered at {self._registration.livekit.url} as {worker_id}, for {name}; {health}")
         self._lost = False
 
     def _on_lost(self) -> None:
         if not self._lost:
-            self._say(f"LiveKit at {self._post.livekit.url} cannot be reached; trying until it can")
+            self._say(f"LiveKit at {self._registration.livekit.url} cannot be reached; trying until it can")
         self._lost = True
 
     async def _tell_when_full(self) -> None:

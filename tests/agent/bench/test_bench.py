@@ -227,21 +227,21 @@ def test_the_shipped_scenarios_are_five_and_the_mix_comes_last() -> None:
 @pytest.mark.parametrize(
     ("toml", "problem"),
     [
-        ("description = 'x'\nspeed = 1\n[[task]]\nname='a'\nask=['b']", "speed is not one of: description, system"),
-        ("description = 'x'\n[[task]]\nname='a'\nask='b'", "task.0.ask is 'b': input should be a valid list"),
-        ("description = 'x'\n[[task]]\nname='a'\nask=['b']\nhurry=1", "task.0.hurry is not one of: name, ask"),
+        ("description = 'x'\nspeed = 1\n[[task]]\nname='a'\nask=['b']", "speed is not one of: 'description', 'system'"),
+        ("description = 'x'\n[[task]]\nname='a'\nask='b'", "task[0].ask is 'b': input should be a valid list"),
+        ("description = 'x'\n[[task]]\nname='a'\nask=['b']\nhurry=1", "task[0].hurry is not one of: 'name', 'ask'"),
         ("[[task]]\nname='a'\nask=['b']", "description is missing"),
         ("description = 'x'", "give either [[task]] entries or mix"),
         ("description = 'x'\n[[task]]\nname='a'\nask=['b']\nexpect_tool='t'", "expect_tool 't' is not one of: none"),
         (
             "description='x'\n[[tool]]\nname='t'\ndescription='d'\n[tool.parameters]\ntype='objekt'\n[[task]]\nname='a'\nask=['b']",
-            "tool.0.parameters.type is not a valid JSON schema",
+            "tool[0].parameters.type is not a JSON schema",
         ),
         (
             "description='x'\n[[tool]]\nname='t'\ndescription='d'\n[[task]]\nname='a'\nask=['b']",
-            "tool.0.parameters is missing",
+            "tool[0].parameters is missing",
         ),
-        ("description='x'\n[[task]]\nname='a'\nask=['b']\nexpect=['(']", "expect '(' is not a valid regular expression"),
+        ("description='x'\n[[task]]\nname='a'\nask=['b']\nexpect=['(']", "expect '(' is not a regular expression"),
         ("description='x'\n[[task]]\nname='a'\nask=['b']\ndocument='none.txt'", "document 'none.txt' cannot be read"),
         ("description = ", "is not valid TOML"),
     ],

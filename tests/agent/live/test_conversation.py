@@ -12,7 +12,7 @@ from agent.setup.engines import Engines
 from pipelines.errors import InputError
 from pipelines.events import AudioFrame, ChatMessage
 from pipelines.modes import Mode
-from pipelines.session import OpeningBegan, OpeningEnded, SessionEvent, TurnBegan, TurnCommitted, TurnFinished
+from pipelines.session_events import OpeningBegan, OpeningEnded, SessionEvent, TurnBegan, TurnCommitted, TurnFinished
 from pipelines.stopwatch.record import TurnRecord
 from tests.agent.scripted_engines import LLM, scripted_engines
 from tests.scripted import ScriptedSTT, microphone, now, silence, voice

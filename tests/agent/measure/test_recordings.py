@@ -87,16 +87,16 @@ def test_labels_beside_a_file_are_used(tmp_path: Path) -> None:
         (
             'voice = "anna"',
             'voice = "anna"\ncolour = 1',
-            "recording[0].colour is not a known key; expected one of: n",
+            "recording[0].colour is not one of: 'name', '",
         ),
         (
             "barge_in_ms = 700",
             "barge_in = 700",
-            "recording[0].turn[1].barge_in is not a known key; expected one of: t",
+            "recording[0].turn[1].barge_in is not one of: 'text', ",
         ),
-        ("[[recording]]", "version = 1\n[[recording]]", "version is not a known key; expected one of: recording"),
-        ("end_samples = 9000", 'end_samples = "soon"', "recording[0].turn[0].end_samples 'soon': Input should be"),
-        ('"dangling"]', '"odd"]', "recording[0].turn[0].pauses[1][2] 'odd': Input should be 'dangling', 'open'"),
+        ("[[recording]]", "version = 1\n[[recording]]", "version is not one of: 'recording'"),
+        ("end_samples = 9000", 'end_samples = "soon"', "recording[0].turn[0].end_samples is 'soon': input should be"),
+        ('"dangling"]', '"odd"]', "recording[0].turn[0].pauses[1][2] is 'odd': input should be 'dangling', 'open'"),
         ('kind = "tool"\n', "", "recording[0].kind is missing"),
         (
             "end_samples = 16000",
@@ -139,7 +139,6 @@ def test_labels_beside_a_file_are_used(tmp_path: Path) -> None:
             "barge_in_ms = 9\npauses",
             "recording[0].turn[0].barge_in_ms 9: expected 0 or more, after the f",
         ),
-        ('name = "hello"', "name = hello", "cannot be read as TOML: Invalid value (at line 3"),
     ],
 )
 def test_bad_labels_get_one_line_with_the_full_path_of_the_key(
@@ -153,11 +152,20 @@ def test_bad_labels_get_one_line_with_the_full_path_of_the_key(
     assert "\n" not in str(caught.value)
 
 
-def test_labels_that_are_not_text_are_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        (LABELS.replace('name = "hello"', "name = hello").encode(), "Invalid value (at line 3"),
+        (b"\xff\xfe\x00", "it is not UTF-8 text"),
+    ],
+)
+def test_labels_that_are_not_toml_are_refused(tmp_path: Path, content: bytes, problem: str) -> None:
     path = labelled_folder(tmp_path)
-    (tmp_path / "recordings.toml").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(ConfigError, match="cannot be read as TOML"):
+    (tmp_path / "recordings.toml").write_bytes(content)
+    with pytest.raises(ConfigError) as caught:
         load([path])
+    assert str(caught.value).startswith(f"labels {tmp_path / 'recordings.toml'} is not valid TOML: {problem}")
+    assert "\n" not in str(caught.value)
 
 
 def test_a_file_labelled_twice_is_refused(tmp_path: Path) -> None:

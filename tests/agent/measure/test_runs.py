@@ -11,28 +11,11 @@ from agent.measure.runs import Job, Run, run_jobs
 from pipelines.modes import Mode
 from pipelines.stopwatch.record import TurnRecord
 from tests.agent.scripted_engines import LLM, scripted_engines
-from tests.records import plain
+from tests.records import TURN_FIELDS, plain
 from tests.scripted import ScriptedSTT, question, recording, silence, voice
 from tests.virtual_time import run
 
-FIELDS = {
-    "recording",
-    "mode",
-    "llm",
-    "stt",
-    "tts",
-    "reference",
-    "transcript",
-    "wer",
-    "reply",
-    "outcome",
-    "turn_latency_ms",
-    "critical_path",
-    "stages",
-    "speculation",
-    "usage",
-    "error",
-}
+FIELDS = TURN_FIELDS | {"recording", "mode", "llm", "stt", "tts", "reference", "wer"}
 
 
 def named(name: str) -> Recording:

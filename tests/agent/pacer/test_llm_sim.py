@@ -6,7 +6,7 @@ import signal
 import pytest
 from rich.console import Console
 
-from agent.pacer.serve import serve
+from agent.pacer.llm_sim import serve
 from pipelines.errors import InputError
 from pipelines.pacer.simulator import Pacer
 from tests.virtual_time import run_on_loopback

@@ -24,9 +24,9 @@ def claims(token: str) -> dict[str, Any]:
 
 
 def test_an_agents_seat_is_what_livekits_dispatcher_would_give() -> None:
-    seat = LIVEKIT.seat("kitchen", "agent-1", "cook")
-    held = claims(seat.token)
-    assert seat.url == URL
+    credentials = LIVEKIT.credentials("kitchen", "agent-1", "cook")
+    held = claims(credentials.token)
+    assert credentials.url == URL
     assert (held["sub"], held["kind"], held["iss"]) == ("agent-1", "agent", KEY)
     assert held["video"]["room"] == "kitchen"
     assert held["video"]["roomJoin"]
@@ -51,7 +51,7 @@ def test_the_fleets_seat_keeps_livekit_from_sending_the_unnamed_agent() -> None:
 
 
 def test_neither_secret_nor_token_is_shown() -> None:
-    shown = repr(LIVEKIT) + repr(LIVEKIT.seat("kitchen", "agent-1")) + str(LIVEKIT)
+    shown = repr(LIVEKIT) + repr(LIVEKIT.credentials("kitchen", "agent-1")) + str(LIVEKIT)
     assert SECRET not in shown
     assert "eyJ" not in shown
 

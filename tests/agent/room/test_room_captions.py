@@ -9,7 +9,7 @@ from livekit import rtc
 
 from agent.live.conversation import Conversation
 from agent.measure.replay import VirtualOutput
-from agent.room.captions import Captions, Party
+from agent.room.captions import Captions, CaptionSpeaker
 from pipelines.modes import Mode
 from tests.agent.scripted_engines import LLM, scripted_engines
 from tests.scripted import ScriptedSTT, microphone, now, silence, voice
@@ -51,7 +51,9 @@ def test_words_that_a_pause_keeps_back_are_not_shown_as_heard() -> None:
     room = Room()
 
     async def main() -> Conversation:
-        captions = Captions(cast(rtc.LocalParticipant, room), Party("agent", ""), Party("user", ""), now)
+        captions = Captions(
+            cast(rtc.LocalParticipant, room), CaptionSpeaker("agent", ""), CaptionSpeaker("user", ""), now
+        )
         # The interruption takes a second to be understood, in which the agent is silent.
         stt = ScriptedSTT(turns=(("What time is it?",), ("No, tell me a joke.",)), final_ms=1_000)
         output = VirtualOutput(now, now(), lambda: False)

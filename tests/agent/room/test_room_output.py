@@ -22,7 +22,7 @@ def spoken() -> Pcm:
     return np.linspace(1_000, 30_000, round(SPOKEN_S * RATE)).astype(np.int16)
 
 
-class Ear:
+class RoomInput:
     """A listener to the track, whose frames are the tests' clock."""
 
     def __init__(self, stream: rtc.AudioStream) -> None:
@@ -52,14 +52,14 @@ class Ear:
             await self._came.wait()
 
 
-def heard_while(play: Callable[[RoomOutput, Ear], Awaitable[None]]) -> Pcm:
+def heard_while(play: Callable[[RoomOutput, RoomInput], Awaitable[None]]) -> Pcm:
     """What a listener to the track hears, silence left out."""
 
     async def main() -> Pcm:
         output = RoomOutput(asyncio.get_running_loop().time)
         track = rtc.LocalAudioTrack.create_audio_track("agent", output.source)
         stream = rtc.AudioStream(track, sample_rate=RATE, num_channels=1, frame_size_ms=10)
-        ear = Ear(stream)
+        ear = RoomInput(stream)
         async with asyncio.TaskGroup() as tasks:
             parts = [tasks.create_task(output.run()), tasks.create_task(ear.listen())]
             await play(output, ear)
@@ -74,7 +74,7 @@ def heard_while(play: Callable[[RoomOutput, Ear], Awaitable[None]]) -> Pcm:
 
 
 def test_what_is_played_is_heard_whole() -> None:
-    async def play(output: RoomOutput, ear: Ear) -> None:
+    async def play(output: RoomOutput, ear: RoomInput) -> None:
         await output.play(spoken()[: RATE // 3])
         await output.play(spoken()[RATE // 3 :])
         await output.drain()
@@ -83,7 +83,7 @@ def test_what_is_played_is_heard_whole() -> None:
 
 
 def test_after_a_pause_it_goes_on_where_it_was() -> None:
-    async def play(output: RoomOutput, ear: Ear) -> None:
+    async def play(output: RoomOutput, ear: RoomInput) -> None:
         await output.play(spoken())
         await ear.until_heard(0.4)
         output.pause()
@@ -100,7 +100,7 @@ def test_after_a_pause_it_goes_on_where_it_was() -> None:
 
 
 def test_what_is_cleared_is_not_heard_and_what_comes_then_is() -> None:
-    async def play(output: RoomOutput, ear: Ear) -> None:
+    async def play(output: RoomOutput, ear: RoomInput) -> None:
         await output.play(spoken())
         await ear.until_heard(0.3)
         output.clear()
@@ -115,7 +115,7 @@ def test_what_is_cleared_is_not_heard_and_what_comes_then_is() -> None:
 
 
 def test_what_reaches_webrtc_after_a_clear_is_taken_back() -> None:
-    async def play(output: RoomOutput, ear: Ear) -> None:
+    async def play(output: RoomOutput, ear: RoomInput) -> None:
         capture = output.source.capture_frame
         on_its_way, cleared = asyncio.Event(), asyncio.Event()
 
@@ -140,7 +140,7 @@ def test_what_reaches_webrtc_after_a_clear_is_taken_back() -> None:
 
 
 def test_an_end_that_is_no_whole_step_of_webrtcs_is_heard_too() -> None:
-    async def play(output: RoomOutput, ear: Ear) -> None:
+    async def play(output: RoomOutput, ear: RoomInput) -> None:
         await output.play(spoken()[:4_807])
         await output.drain()
 
@@ -148,7 +148,7 @@ def test_an_end_that_is_no_whole_step_of_webrtcs_is_heard_too() -> None:
 
 
 def test_play_waits_while_it_is_paused_or_full() -> None:
-    async def play(output: RoomOutput, ear: Ear) -> None:
+    async def play(output: RoomOutput, ear: RoomInput) -> None:
         await output.play(np.zeros(3 * RATE, np.int16))
         waiting = asyncio.create_task(output.play(spoken()[:480]))
         await ear.listened(0.1)

@@ -7,7 +7,7 @@ from agent.setup.config import load_config
 from pipelines.endpointing import EndpointingSettings
 from pipelines.errors import ConfigError
 from pipelines.modes import Mode
-from pipelines.reply import ReplySettings
+from pipelines.reply_stages import ReplySettings
 from pipelines.vad import VadSettings
 
 Write = Callable[[str], Path]

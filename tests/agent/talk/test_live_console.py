@@ -11,12 +11,12 @@ from agent.live.view import state
 from agent.talk.console import LiveConsole, plain_lines
 from agent.talk.microphone import Counts, Microphone
 from pipelines.events import Transcript
-from pipelines.listening import Utterance
 from pipelines.modes import Mode, Outcome
-from pipelines.session import AgentPaused, AgentResumed, TurnFinished
+from pipelines.session_events import AgentPaused, AgentResumed, TurnFinished
 from pipelines.stopwatch.record import TurnRecord
 from pipelines.stopwatch.whatif import Speed
 from pipelines.turn import Turn
+from pipelines.utterance import Utterance
 from tests.agent.talk.mic import Mic
 from tests.recorded_turns import simulated
 

@@ -10,8 +10,8 @@ import jsonschema
 import pytest
 
 from agent.measure.replay import ReplayedTurn
-from agent.room.agent_session.layout import trace_watched
 from agent.room.agent_session.watch import MODE
+from agent.room.agent_session.watched_spans import trace_watched
 from agent.trace.reader import read_trace
 from agent.trace.schema import PATH, schema_text
 from pipelines.errors import LLMError, LLMFault

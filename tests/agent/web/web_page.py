@@ -17,7 +17,7 @@ import numpy as np
 from agent.setup.engines import Engines
 from agent.web.access_policy import AccessPolicy
 from agent.web.server import Server, listening
-from agent.web.session import Offer
+from agent.web.web_session import PageOptions
 from pipelines.events import Pcm
 from pipelines.modes import Mode
 from tests.agent.scripted_engines import LLM
@@ -33,7 +33,7 @@ async def serving(
     engines: Engines, *, limit: int = 2, token: str | None = None, sinks: Any = (), record: Path | None = None
 ) -> AsyncIterator[tuple[Server, str]]:
     """The server and its address."""
-    offer = Offer([LLM, "sim/100:200"], ["sim/120:20"], LLM, Mode.SPECULATIVE)
+    offer = PageOptions([LLM, "sim/100:200"], ["sim/120:20"], LLM, Mode.SPECULATIVE)
     server = Server(engines, offer, AccessPolicy("127.0.0.1", token), limit, sinks, record)
     async with listening(server.app(), "127.0.0.1", 0) as port:
         yield server, f"http://127.0.0.1:{port}"

@@ -189,7 +189,7 @@ def test_a_key_written_into_the_file_is_refused_and_not_repeated(tmp_path: Path)
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"nothing\.toml: No such file"):
+    with pytest.raises(InputError, match=r"nothing\.toml cannot be read: No such file"):
         load_catalogue(tmp_path / "nothing.toml")
 
 

@@ -14,7 +14,7 @@ from pipelines.modes import Mode
 from pipelines.stopwatch.record import TurnHeader
 from pipelines.stopwatch.trace import turn_record
 from pipelines.tools import Tool
-from tests.records import plain
+from tests.records import TURN_FIELDS, plain
 from tests.scripted import (
     REPLY,
     ScriptedLLM,
@@ -33,17 +33,6 @@ MODEL = Model("scripted", usd_per_m_input=100_000.0, usd_per_m_output=1_000_000.
 PARTIAL = ((1_000, "What time is it?", True),)
 CLIP = question().pcm
 REFUSED = LLMError("too many requests", LLMFault.RATE_LIMITED)
-FIELDS = {
-    "transcript",
-    "reply",
-    "outcome",
-    "turn_latency_ms",
-    "critical_path",
-    "stages",
-    "speculation",
-    "usage",
-    "error",
-}
 
 
 def documents(replayed: Replayed) -> list[dict[str, Any]]:
@@ -69,7 +58,7 @@ def on_path(turn: dict[str, Any], stage: str) -> float | None:
 
 def test_the_document_has_every_field_of_the_contract_and_is_json() -> None:
     turn = json.loads(json.dumps(document(Stages()), allow_nan=False))
-    assert set(turn) >= FIELDS
+    assert set(turn) >= TURN_FIELDS
     assert set(turn["stages"]) == {
         "endpointing_ms",
         "stt_final_ms",

@@ -13,8 +13,9 @@ from pipelines.errors import StageError
 from pipelines.events import AudioFrame, Heard, Pcm, SpeechStarted, SpeechStopped, Transcript
 from pipelines.stt.guards import Guards
 from pipelines.stt.streaming import StreamingWhisper
-from pipelines.stt.wer import normalise, word_error_rate
+from pipelines.stt.wer import word_error_rate
 from pipelines.stt.whisper import WhisperModel
+from pipelines.text import normalise
 from tests.pipelines.stt.paced import WatchedPool, paced
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(60)]

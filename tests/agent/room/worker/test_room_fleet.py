@@ -5,19 +5,19 @@ from itertools import permutations
 
 import pytest
 
-from agent.room.worker.fleet import Beat, Fleet, share_out
+from agent.room.worker.fleet import Fleet, Heartbeat, share_out
 from agent.room.worker.handover import handed_over, handover
 from agent.setup.config import load_config
 from pipelines.events import ChatMessage
 
 
-def beat(worker: str, *rooms: str, free: int = 4) -> Beat:
-    return Beat(worker, rooms, free)
+def beat(worker: str, *rooms: str, free: int = 4) -> Heartbeat:
+    return Heartbeat(worker, rooms, free)
 
 
 def test_a_beat_is_read_as_it_was_sent_and_what_is_none_is_none() -> None:
     sent = beat("w1", "kitchen", "Küche", free=2)
-    assert Beat.decode(sent.encode()) == sent
+    assert Heartbeat.decode(sent.encode()) == sent
     for data in (
         b"",
         b"\xff",
@@ -25,7 +25,7 @@ def test_a_beat_is_read_as_it_was_sent_and_what_is_none_is_none() -> None:
         b'{"worker": 1, "rooms": [], "free": 1}',
         b'{"worker": "w", "rooms": [1], "free": 1}',
     ):
-        assert Beat.decode(data) is None
+        assert Heartbeat.decode(data) is None
 
 
 def test_rooms_go_where_most_places_are_free() -> None:
@@ -46,7 +46,7 @@ def test_every_worker_comes_to_the_same_from_the_same_beats() -> None:
     assert len(shared) == 1
 
 
-def survivors(dead: Beat, *alive: Beat, silent_s: float = 2.0) -> dict[str, list[str]]:
+def survivors(dead: Heartbeat, *alive: Heartbeat, silent_s: float = 2.0) -> dict[str, list[str]]:
     """What each of `alive` takes once `dead` has fallen silent."""
     taken = {}
     for me in alive:

@@ -9,7 +9,7 @@ import jwt
 from aiohttp import web
 from livekit import api
 
-from agent.room.access import LiveKit, Seat
+from agent.room.access import Credentials, LiveKit
 from agent.room.presence import Ending
 from agent.room.worker.handover import handed_over
 from agent.room.worker.places import Arrival, Place, Places
@@ -24,19 +24,19 @@ LIVEKIT = LiveKit(URL, KEY, SECRET)
 SETTINGS = load_config().room
 
 
-class ScriptedStay:
+class ScriptedRoom:
     """Ends as scripted, or once it is told to leave and `answered`; it raises what is an exception."""
 
     def __init__(self, ending: Ending | Exception | None, said: Sequence[ChatMessage] = ()) -> None:
         self.ready = asyncio.Event()
         self.history = list(said)
         self.answered = asyncio.Event()
-        self.seats: list[Seat] = []
+        self.credentials: list[Credentials] = []
         self._ending = ending
         self._told = asyncio.Event()
 
-    async def run(self, seat: Seat) -> Ending:
-        self.seats.append(seat)
+    async def run(self, credentials: Credentials) -> Ending:
+        self.credentials.append(credentials)
         if isinstance(self._ending, Exception):
             raise self._ending
         self.ready.set()
@@ -77,14 +77,14 @@ class Server:
 Scene = Callable[[Places], Any]
 
 
-def played(stays: list[ScriptedStay], scene: Scene, persons: int = 1) -> tuple[list[Arrival], list[str], Server]:
+def played(stays: list[ScriptedRoom], scene: Scene, persons: int = 1) -> tuple[list[Arrival], list[str], Server]:
     """Play a scene on places whose stays are these, in turn; returns arrivals, lines and the server."""
     arrivals: list[Arrival] = []
     lines: list[str] = []
     server = Server()
     server.persons = persons
 
-    def enter(arrival: Arrival) -> ScriptedStay:
+    def enter(arrival: Arrival) -> ScriptedRoom:
         arrivals.append(arrival)
         return stays[len(arrivals) - 1]
 
@@ -97,10 +97,12 @@ def played(stays: list[ScriptedStay], scene: Scene, persons: int = 1) -> tuple[l
 
 
 def test_a_room_is_served_to_its_end_and_told_in_two_lines() -> None:
-    stays = [ScriptedStay(Ending.EMPTY)]
-    arrivals, lines, _ = played(stays, lambda places: places.serve(Arrival("den"), seat=Seat("ws://h", "t")))
+    stays = [ScriptedRoom(Ending.EMPTY)]
+    arrivals, lines, _ = played(
+        stays, lambda places: places.serve(Arrival("den"), credentials=Credentials("ws://h", "t"))
+    )
     assert arrivals == [Arrival("den")]
-    assert stays[0].seats == [Seat("ws://h", "t")]
+    assert stays[0].credentials == [Credentials("ws://h", "t")]
     assert lines[-1] == "room 'den' is over: nobody is left to answer"
 
 
@@ -113,29 +115,33 @@ def test_how_soon_it_was_ready_is_told() -> None:
         await asyncio.wait([serving])
         assert places.rooms() == []
 
-    _, lines, _ = played([ScriptedStay(None)], scene)
+    _, lines, _ = played([ScriptedRoom(None)], scene)
     assert "room 'den' begins: ready" in lines[0]
 
 
 def test_a_lost_connection_is_sought_again_with_what_was_said() -> None:
     said = [ChatMessage("user", "hi")]
-    stays = [ScriptedStay(Ending.LOST, said), ScriptedStay(ServiceError("down"), said), ScriptedStay(Ending.CLOSED)]
+    stays = [
+        ScriptedRoom(Ending.LOST, said),
+        ScriptedRoom(ServiceError("down"), said),
+        ScriptedRoom(Ending.CLOSED),
+    ]
     arrivals, lines, _ = played(stays, lambda places: places.serve(Arrival("den", "Hello.")))
     assert arrivals == [Arrival("den", "Hello."), Arrival("den", "", said), Arrival("den", "", said)]
     assert lines[-2:] == ["room 'den': down", "room 'den' is over: the room was closed, or the agent removed from it"]
     # A fresh token: the job's runs out.
-    held = jwt.decode(stays[2].seats[0].token, SECRET, algorithms=["HS256"])
+    held = jwt.decode(stays[2].credentials[0].token, SECRET, algorithms=["HS256"])
     assert (held["video"]["room"], held["attributes"]) == ("den", {"lk.agent.name": "cook"})
 
 
 def test_a_lost_room_in_which_nobody_waits_is_let_go() -> None:
-    arrivals, lines, _ = played([ScriptedStay(Ending.LOST)], lambda places: places.serve(Arrival("den")), persons=0)
+    arrivals, lines, _ = played([ScriptedRoom(Ending.LOST)], lambda places: places.serve(Arrival("den")), persons=0)
     assert len(arrivals) == 1
     assert lines[-1] == "room 'den' is over: the connection was lost"
 
 
 def test_a_room_that_cannot_be_entered_is_one_line_and_no_harm_to_others() -> None:
-    stays = [ScriptedStay(InputError("expired"))]
+    stays = [ScriptedRoom(InputError("expired"))]
     _, lines, _ = played(stays, lambda places: places.serve(Arrival("den")))
     assert lines == ["room 'den' cannot be served: expired"]
 
@@ -146,8 +152,8 @@ def leaving(others: bool, timeout_s: float, answer_s: float | None) -> Scene:
         await asyncio.sleep(0.01)
         (place,) = places.all
         assert isinstance(place, Place)
-        stay = place.stay
-        assert isinstance(stay, ScriptedStay)
+        stay = place.session
+        assert isinstance(stay, ScriptedRoom)
         if answer_s is not None:
             asyncio.get_running_loop().call_later(answer_s, stay.answered.set)
         await places.see_off(place, timeout_s, others=others)
@@ -159,7 +165,7 @@ def leaving(others: bool, timeout_s: float, answer_s: float | None) -> Scene:
 
 def test_an_answer_under_way_is_finished_and_the_room_handed_over_with_what_was_said() -> None:
     said = [ChatMessage("user", "hi"), ChatMessage("assistant", "Hello.")]
-    _, lines, server = played([ScriptedStay(None, said)], leaving(True, 5, 0.1))
+    _, lines, server = played([ScriptedRoom(None, said)], leaving(True, 5, 0.1))
     (dispatched,) = server.dispatched
     assert (dispatched.room, dispatched.agent_name) == ("den", "cook")
     assert handed_over(dispatched.metadata) == tuple(said)
@@ -167,15 +173,15 @@ def test_an_answer_under_way_is_finished_and_the_room_handed_over_with_what_was_
 
 
 def test_an_answer_without_an_end_is_cut_and_the_room_handed_over() -> None:
-    _, lines, server = played([ScriptedStay(None)], leaving(True, 0.05, None))
+    _, lines, server = played([ScriptedRoom(None)], leaving(True, 0.05, None))
     assert len(server.dispatched) == 1
     assert any("in the middle of an answer" in line for line in lines)
 
 
 def test_nothing_is_handed_over_where_nobody_is_left_or_nobody_could_take_it() -> None:
-    _, _, server = played([ScriptedStay(None)], leaving(True, 5, 0.01), persons=0)
+    _, _, server = played([ScriptedRoom(None)], leaving(True, 5, 0.01), persons=0)
     assert server.dispatched == []
-    _, lines, server = played([ScriptedStay(None)], leaving(False, 5, 0.01))
+    _, lines, server = played([ScriptedRoom(None)], leaving(False, 5, 0.01))
     assert server.dispatched == []
     assert "no other worker is known" in lines[-1]
 
@@ -185,5 +191,5 @@ def test_a_worker_that_stops_gets_back_into_no_room() -> None:
         places.close()
         await places.serve(Arrival("den"))
 
-    arrivals, _, _ = played([ScriptedStay(Ending.LOST)], scene)
+    arrivals, _, _ = played([ScriptedRoom(Ending.LOST)], scene)
     assert len(arrivals) == 1

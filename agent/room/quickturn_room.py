@@ -14,23 +14,23 @@ from livekit import rtc
 
 from agent.exports.telemetry import TurnSink
 from agent.live.conversation import Conversation
-from agent.room.access import Seat
-from agent.room.captions import Captions, Party
-from agent.room.desk import Desk
-from agent.room.ear import Ear
+from agent.room.access import Credentials
+from agent.room.captions import Captions, CaptionSpeaker
+from agent.room.controls import RoomControls
+from agent.room.input import RoomInput
 from agent.room.output import RoomOutput
 from agent.room.presence import Ending, Presence
 from agent.setup.engines import Engines
 from pipelines.events import ChatMessage
 from pipelines.modes import Mode
-from pipelines.session import SessionEvent
+from pipelines.session_events import SessionEvent
 from pipelines.stopwatch.record import TurnRecord
 
 _SUBSCRIBED_S = 5.0  # the opening waits so long for somebody to listen
 _FLIGHT_S = 0.3  # the last words are still on their way
 
 
-class RoomSession:
+class QuickturnRoom:
     """One stay in one room; `run` once.
 
     `tell` hears, in a line, what a person at the console may want to know. A `patient` one stays though nobody is
@@ -59,7 +59,7 @@ class RoomSession:
         self._on_event = on_event
         self._presence = Presence(engines.config.room, engines.clock, tell, patient)
         self._room = self._presence.room
-        self._ear = Ear(engines.clock)
+        self._ear = RoomInput(engines.clock)
         self._output = RoomOutput(engines.clock)
         self._heard: rtc.Track | None = None
         self._answering: str | None = None
@@ -76,21 +76,21 @@ class RoomSession:
         """Go once the question under way is answered."""
         self._presence.leave()
 
-    async def run(self, seat: Seat) -> Ending:
+    async def run(self, credentials: Credentials) -> Ending:
         """Stay until the room ends, nobody is left, or `leave`. Raises InputError and ServiceError at the door."""
-        async with self._presence.inside(seat, auto_subscribe=False), TaskGroup() as tasks:
+        async with self._presence.inside(credentials, auto_subscribe=False), TaskGroup() as tasks:
             return await self._stay(tasks, await self._publish())
 
     async def _stay(self, tasks: TaskGroup, voice: rtc.LocalTrackPublication) -> Ending:
-        desk = Desk(self._room.local_participant, self._llms)
+        controls = RoomControls(self._room.local_participant, self._llms)
         serving = [
             tasks.create_task(self._output.run(), name="playout"),
-            tasks.create_task(desk.run(), name="desk"),
+            tasks.create_task(controls.run(), name="controls"),
         ]
         self.ready.set()
         try:
             while (ending := self._presence.ending(busy=self._answer_under_way())) is None:
-                await self._settle(tasks, desk, voice)
+                await self._settle(tasks, controls, voice)
                 await self._presence.wait()
             await asyncio.sleep(_FLIGHT_S if ending in (Ending.LEFT, Ending.REPLACED) else 0.0)
         finally:
@@ -110,10 +110,10 @@ class RoomSession:
         conversation = self.conversation
         return conversation is not None and (conversation.current is not None or conversation.opening is not None)
 
-    async def _settle(self, tasks: TaskGroup, desk: Desk, voice: rtc.LocalTrackPublication) -> None:
+    async def _settle(self, tasks: TaskGroup, controls: RoomControls, voice: rtc.LocalTrackPublication) -> None:
         link = self._presence.link
         if link.linked != self._answering:
-            await self._answer(link.linked, tasks, desk, voice)
+            await self._answer(link.linked, tasks, controls, voice)
         elif self._was_present != link.present:
             self._tell(f"{self._answering} has {'come back' if link.present else 'left'}")
         self._was_present = link.present
@@ -121,7 +121,7 @@ class RoomSession:
         if microphone is not None and not microphone.subscribed:
             microphone.set_subscribed(True)
         if self._captions is not None and microphone is not None:
-            self._captions.user = Party(self._captions.user.identity, microphone.sid)
+            self._captions.user = CaptionSpeaker(self._captions.user.identity, microphone.sid)
         # One who leaves answers the question under way, and listens to no other.
         is_deaf = self._presence.leaving and (self.conversation is None or self._committed())
         track = None if is_deaf or microphone is None else microphone.track
@@ -145,7 +145,7 @@ class RoomSession:
     # ------------------------------------------------------------ the conversation
 
     async def _answer(
-        self, identity: str | None, tasks: TaskGroup, desk: Desk, voice: rtc.LocalTrackPublication
+        self, identity: str | None, tasks: TaskGroup, controls: RoomControls, voice: rtc.LocalTrackPublication
     ) -> None:
         """Hold a conversation with this participant from now on, and no other."""
         if self._conversing is not None:
@@ -157,12 +157,14 @@ class RoomSession:
             return
         self._tell(f"answering {identity}")
         local = self._room.local_participant
-        captions = Captions(local, Party(local.identity, voice.sid), Party(identity, ""), self._engines.clock)
+        captions = Captions(
+            local, CaptionSpeaker(local.identity, voice.sid), CaptionSpeaker(identity, ""), self._engines.clock
+        )
 
         def on_event(event: SessionEvent, turn: TurnRecord | None) -> None:
             captions.on_event(event)
             if turn is not None:
-                desk.finished(turn)
+                controls.finished(turn)
             self._on_event(event, turn)
             self._presence.look()
 
@@ -185,7 +187,7 @@ class RoomSession:
             (),
         )  # what was said before is nobody else's business
         self.conversation, self._captions = conversation, captions
-        await desk.show(conversation)
+        await controls.show(conversation)
         heard_by = voice if opening else None
         converse = self._converse(conversation, captions, heard_by)
         self._conversing = tasks.create_task(converse, name=f"conversation@{identity}")

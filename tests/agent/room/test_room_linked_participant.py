@@ -2,7 +2,7 @@
 
 import pytest
 
-from agent.room.link import Link
+from agent.room.linked_participant import LinkedParticipant
 
 ABSENT_S = 20.0
 
@@ -37,7 +37,7 @@ STORIES: dict[str, tuple[str, list[tuple[float, str, str | None]], bool]] = {
 @pytest.mark.parametrize("story", STORIES)
 def test_whom_the_agent_answers(story: str) -> None:
     wanted, happenings, over = STORIES[story]
-    link = Link(wanted, ABSENT_S, happenings[0][0])
+    link = LinkedParticipant(wanted, ABSENT_S, happenings[0][0])
     for at_s, present, linked in happenings:
         link.update(present.split(), at_s)
         assert link.linked == linked, at_s

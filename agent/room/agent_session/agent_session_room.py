@@ -14,7 +14,7 @@ from livekit.agents.voice import CloseEvent
 from livekit.agents.voice.room_io import AudioInputOptions, AudioOutputOptions, RoomOptions
 
 from agent.exports.telemetry import TurnSink
-from agent.room.access import Seat
+from agent.room.access import Credentials
 from agent.room.agent_session.held_session import BEST, Held, SetUp, held_session
 from agent.room.presence import Ending, Presence
 from agent.setup.engines import Engines
@@ -57,7 +57,7 @@ def _closed(session: AgentSession[Any], call: Callable[[], None]) -> list[CloseE
     return closed
 
 
-class AgentSessionStay:
+class AgentSessionRoom:
     """One stay in one room, as the worker wants it; `run` once."""
 
     def __init__(
@@ -92,12 +92,12 @@ class AgentSessionStay:
         """Go once the question under way is answered."""
         self._presence.leave()
 
-    async def run(self, seat: Seat) -> Ending:
+    async def run(self, credentials: Credentials) -> Ending:
         """Stay until the room ends, nobody is left, or `leave`. Raises InputError and ServiceError."""
         presence, engines = self._presence, self._engines
         room = presence.room
         async with (
-            presence.inside(seat, auto_subscribe=True),
+            presence.inside(credentials, auto_subscribe=True),
             held_session(engines, self._llm, self._sinks, self._set_up, history=self._earlier, room=room.name) as held,
         ):
             closed = _closed(held.session, presence.look)

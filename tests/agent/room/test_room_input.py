@@ -6,7 +6,7 @@ What a real track does is tested in a real room, in tests/live; here only time i
 import asyncio
 from itertools import pairwise
 
-from agent.room.ear import Ear
+from agent.room.input import RoomInput
 from pipelines.events import SAMPLE_RATE_HZ, AudioFrame
 from tests.scripted import now
 from tests.virtual_time import run
@@ -17,7 +17,7 @@ def test_where_no_track_is_heard_silence_takes_its_place_in_real_time() -> None:
         heard: list[AudioFrame] = []
 
         async def listen() -> None:
-            async for frame in Ear(now).frames():
+            async for frame in RoomInput(now).frames():
                 heard.append(frame)  # noqa: PERF401 - it is cancelled, and must leave what it has heard
 
         listening = asyncio.create_task(listen())

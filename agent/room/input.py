@@ -21,7 +21,7 @@ _PATIENCE_S = 0.1  # WebRTC conceals shorter gaps itself
 _SILENCE = np.zeros(SAMPLE_RATE_HZ * _FRAME_MS // 1_000, np.int16)
 
 
-class Ear:
+class RoomInput:
     """Listens to one track at a time; `dropped` counts the frames that came faster than they were heard."""
 
     def __init__(self, clock: Clock) -> None:

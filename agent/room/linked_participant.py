@@ -7,7 +7,7 @@ waited for, since a phone in a tunnel comes back; after that the one who has bee
 from collections.abc import Sequence
 
 
-class Link:
+class LinkedParticipant:
     """`linked` is who is answered, present or waited for; None while there is nobody."""
 
     def __init__(self, wanted: str, absent_s: float, now_s: float) -> None:

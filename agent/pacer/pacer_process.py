@@ -1,7 +1,7 @@
 """The pacer in a process of its own, so that what is measured does not share an event loop with what is simulated.
 
-`python -m agent.pacer.process` prints its base URL and serves until its standard input closes, which it does when the
-parent ends, however that comes about.
+`python -m agent.pacer.pacer_process` prints its base URL and serves until its standard input closes: when the parent
+ends, in whatever way.
 """
 
 import asyncio
@@ -24,7 +24,7 @@ async def pacer_process() -> AsyncIterator[str]:
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
-        "agent.pacer.process",
+        "agent.pacer.pacer_process",
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         start_new_session=True,  # Ctrl-C is for the parent, which then lets it end

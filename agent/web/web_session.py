@@ -27,7 +27,7 @@ from agent.web.page_clock import PageClock
 from pipelines.errors import InputError, QuickturnError
 from pipelines.events import SAMPLE_RATE_HZ, AudioFrame, Pcm
 from pipelines.modes import Mode
-from pipelines.session import SessionEvent
+from pipelines.session_events import SessionEvent
 from pipelines.stopwatch.record import TurnRecord
 
 log = logging.getLogger(__name__)
@@ -43,7 +43,7 @@ _REASON_BYTES = 120  # RFC 6455 leaves 123 for it
 
 
 @dataclass(frozen=True, slots=True)
-class Offer:
+class PageOptions:
     """What a page may choose, and what it starts with."""
 
     llms: Sequence[str]
@@ -61,7 +61,7 @@ class WebSession:
     """One conversation over `socket`; use `run`."""
 
     def __init__(
-        self, engines: Engines, offer: Offer, socket: web.WebSocketResponse, sinks: Sequence[TurnSink], tape: Tape
+        self, engines: Engines, offer: PageOptions, socket: web.WebSocketResponse, sinks: Sequence[TurnSink], tape: Tape
     ) -> None:
         self._engines = engines
         self._offer = offer

@@ -2,9 +2,8 @@
 reply begun ahead may wait for the end of the turn between the LLM and the synthesizer.
 """
 
-from pipelines.stopwatch.marks import Playout, Request
-from pipelines.stopwatch.spans import TurnTrace
-from pipelines.stopwatch.timeline import Stage, Timeline, critical_path
+from pipelines.stopwatch.spans import TurnTrace, playout_spans, request_spans
+from pipelines.stopwatch.timeline import Stage, Timeline
 from pipelines.stopwatch.turn_marks import ReplyMarks, TurnMarks
 
 
@@ -19,10 +18,7 @@ def trace_watched(marks: TurnMarks, speech_start_s: float, speech_end_s: float) 
     if marks.answer is None:
         return trace
     ready = _reply(marks.answer, timeline, known, over)
-    last = _playout(marks.answer.playout, timeline, [ready, over], marks.cut_s)
-    if last is not None and timeline.spans[last].end_s > speech_end_s:
-        trace.path = critical_path(timeline.spans, last, speech_end_s)
-        trace.turn_latency_ms = (timeline.spans[last].end_s - speech_end_s) * 1_000
+    trace.walk_back(playout_spans(marks.answer.playout, timeline, [ready, over], marks.cut_s))
     return trace
 
 
@@ -64,7 +60,7 @@ def _reply(reply: ReplyMarks, timeline: Timeline, known: list[tuple[float, int]]
     after = _told_by(reply.requests[0].sent_s, timeline, known, over) if reply.requests else []
     sentence: int | None = None
     for request in reply.requests:
-        sentence = _request(request, timeline, after, reply.discarded_s)
+        sentence, _ = request_spans(request, timeline, after, reply.discarded_s)
         after = [sentence]
     ready: int | None = None
     for number, unit in enumerate(reply.units):
@@ -82,18 +78,6 @@ def _reply(reply: ReplyMarks, timeline: Timeline, known: list[tuple[float, int]]
     return ready
 
 
-def _request(request: Request, timeline: Timeline, after: list[int | None], discarded_s: float | None) -> int:
-    over_s = request.ended_s or discarded_s or request.last_token_s or request.sent_s
-    first_s = request.first_token_s or over_s
-    unit_s = request.first_unit_s or over_s
-    gone = discarded_s is not None
-    ttft = timeline.add(Stage.LLM_TTFT, request.sent_s, first_s, after=after, discarded=gone)
-    sentence = timeline.add(Stage.LLM_SENTENCE, first_s, unit_s, after=[ttft], discarded=gone)
-    if over_s > unit_s:
-        timeline.add(Stage.LLM_REST, unit_s, over_s, after=[sentence], discarded=gone)
-    return sentence
-
-
 def _told_by(at_s: float, timeline: Timeline, known: list[tuple[float, int]], over: int | None) -> list[int | None]:
     """What a request that was sent then waited for: the end of the turn, or the newest transcript before it."""
     told: list[int | None] = [span for ready_s, span in known if ready_s <= at_s]
@@ -102,16 +86,3 @@ def _told_by(at_s: float, timeline: Timeline, known: list[tuple[float, int]], ov
 
 def _over_by(at_s: float, timeline: Timeline, over: int | None) -> list[int | None]:
     return [over] if over is not None and timeline.spans[over].end_s <= at_s else []
-
-
-def _playout(playout: Playout, timeline: Timeline, inputs: list[int | None], cut_s: float | None) -> int | None:
-    """Spans from the hand-over to the output on; the one that ends at the first audible sample, if it was heard."""
-    if playout.handed_s is None or playout.started_s is None or playout.audible_s is None:
-        return None
-    if cut_s is not None and playout.audible_s > cut_s:
-        return None
-    output = timeline.add(Stage.OUTPUT, playout.handed_s, max(playout.handed_s, playout.started_s), after=inputs)
-    silence = timeline.add(Stage.LEADING_SILENCE, playout.started_s, playout.audible_s, after=[output])
-    end_s = playout.played[-1].end_s if playout.played else playout.audible_s
-    timeline.add(Stage.AGENT_SPEECH, playout.audible_s, min(end_s, cut_s or end_s), after=[silence])
-    return silence

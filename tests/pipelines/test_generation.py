@@ -9,9 +9,10 @@ import pytest
 from agent.measure.replay import VirtualOutput
 from pipelines.errors import LLMError, LLMFault
 from pipelines.events import ChatEvent, ChatMessage, FailoverAction, FailoverDecision, TextDelta, ToolCall, ToolSpec
+from pipelines.generation import GO_ON
 from pipelines.llm import ChatModel
-from pipelines.reply import Reply, ReplySettings, Voice
-from pipelines.thinking import GO_ON
+from pipelines.reply import Reply
+from pipelines.reply_stages import ReplySettings, ReplyStages
 from pipelines.tools import Tool
 from tests.scripted import ScriptedLLM, ScriptedTTS, now
 from tests.virtual_time import cancel_after, run
@@ -40,7 +41,7 @@ async def answer(
     llm: ChatModel, standby: ChatModel | None, tools: Sequence[Tool], release_ms: float, streamed: bool
 ) -> Answered:
     tts, began_s = ScriptedTTS(), now()
-    voice = Voice(llm, tts, VirtualOutput(now, began_s, lambda: False), now, tools, standby)
+    voice = ReplyStages(llm, tts, VirtualOutput(now, began_s, lambda: False), now, tools, standby)
     settings = ReplySettings(apology="Sorry.", filler="One moment.", filler_after_ms=500)
     reply = Reply("Tell me a story.", MESSAGES, voice, settings, streamed=streamed)
     asyncio.get_running_loop().call_later(release_ms / 1_000, reply.release)

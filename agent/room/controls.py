@@ -28,7 +28,7 @@ _REFUSED = 400
 _OUTBOX_BOUND = 16  # turns: each takes a second to speak and a moment to send
 
 
-class Wish(BaseModel):
+class SwitchRequest(BaseModel):
     """What `quickturn.switch` takes."""
 
     model_config = ConfigDict(extra="forbid")
@@ -37,7 +37,7 @@ class Wish(BaseModel):
     mode: str | None = None
 
 
-class Desk:
+class RoomControls:
     """Serves the room of `local`; `conversation` is the one that is held at present."""
 
     def __init__(self, local: rtc.LocalParticipant, llms: Sequence[str]) -> None:
@@ -84,9 +84,9 @@ class Desk:
         return json.dumps({"llm": conversation.llm, "mode": conversation.mode.value})
 
 
-def _parse(payload: str) -> Wish:
+def _parse(payload: str) -> SwitchRequest:
     try:
-        return Wish.model_validate_json(payload)
+        return SwitchRequest.model_validate_json(payload)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
