@@ -39,7 +39,7 @@ class Prompt:
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """Both answers to one prompt; `similarity` of their words from 0 to 1, None where one of them failed."""
+    """Both answers to one prompt; `similarity` of their words from 0 to 1, None if one of them failed."""
 
     prompt: Prompt
     incumbent: Attempt
@@ -47,7 +47,7 @@ class Pair:
 
     @property
     def same(self) -> str | None:
-        """`exact`, `normalised` (but for case and punctuation) or `different`; None where one of them failed."""
+        """`exact`, `normalised` (but for case and punctuation) or `different`; None if one of them failed."""
         if self.incumbent.error or self.candidate.error:
             return None
         ours, theirs = self.candidate.text.strip(), self.incumbent.text.strip()

@@ -1,4 +1,4 @@
-"""Attempts -> a row for each model and scenario (the contract of `bench --json`). It asks nobody and prints nothing."""
+"""Attempts -> a row for each model and scenario (the contract of `bench --json`). It sends and prints nothing."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from agent.bench.task import Attempt
 from pipelines.stopwatch.percentiles import Percentiles, interval_of_difference, percentiles
 from pipelines.stopwatch.record import Record
 
-_FEWEST = 5  # of fewer values, resampling them says nothing of others
+_FEWEST = 5  # resampling fewer values says nothing about others
 
 
 class BenchRow(Record):
@@ -37,13 +37,13 @@ class BenchRow(Record):
     tokens_per_s: Percentiles
     """The answer's speed, without reasoning and the first token."""
     tokens_estimated: bool
-    """Whether a server told no usage of a stream, so that its pieces are counted."""
+    """Whether a server reported no usage for a stream, so that its pieces are counted."""
     stall_p99_ms: float | None
     """The pause between two pieces of an answer that 99 % do not exceed."""
     error_rate: float | None
     """Requests that failed."""
     errors: dict[str, int]
-    """How often which fault."""
+    """How often each fault occurred."""
     structured_error_rate: float | None
     """Answers that broke their tool's schema."""
     answer_error_rate: float | None
@@ -51,11 +51,11 @@ class BenchRow(Record):
     success_rate: float | None
     """Tasks that were done."""
     tokens_per_success: float | None
-    """All tokens by the tasks that were done."""
+    """All tokens divided by the tasks that were done."""
     usd_per_success: float | None
-    """All US dollars by the tasks that were done, retries and failures included; None where a price is unknown."""
+    """All US dollars divided by the tasks that were done, retries and failures included; None if a price is unknown."""
     cost_usd: float | None
-    """US dollars in all; None where a price is unknown."""
+    """US dollars in all; None if a price is unknown."""
     cached_tokens: int | None
     """Prompt tokens that came from a cache."""
     p99_alone_ms: float | None
@@ -121,7 +121,7 @@ def _row(plan: Plan, outcome: Outcome, llm: str, scenario: str, simulated: bool)
         tokens_per_success=_per_success([_tokens(a) for a in attempts], successes),
         usd_per_success=_per_success(costs, successes),
         cost_usd=None if None in costs else round(float(sum(filter(None, costs))), 8),
-        cached_tokens=_sum_told([a.cached_tokens for a in answered]),
+        cached_tokens=_sum_reported([a.cached_tokens for a in answered]),
         p99_alone_ms=None if is_mix else _p99(answered),
         p99_loaded_ms=_p99(answered) if is_mix else _p99(_of(plan, outcome, llm, scenario, loaded=True)),
         delta_ttft_ms=delta,
@@ -137,7 +137,7 @@ def _of(plan: Plan, outcome: Outcome, llm: str, scenario: str, *, loaded: bool |
 
 
 def _difference(ours: Sequence[Attempt], theirs: Sequence[Attempt]) -> tuple[float | None, tuple[float, float] | None]:
-    """The difference of the medians of the TTFT, and its 95 % interval; None for that of a handful."""
+    """The difference of the medians of the TTFT, and its 95 % interval; None for a handful."""
     mine = [a.ttft_ms for a in ours if a.ttft_ms is not None]
     base = [a.ttft_ms for a in theirs if a.error is None and a.ttft_ms is not None]
     if not mine or not base:
@@ -163,12 +163,12 @@ def _tokens(attempt: Attempt) -> int | None:
 
 
 def _per_success(values: Sequence[float | None], successes: int) -> float | None:
-    """The sum over all attempts by the tasks that succeeded; None where a value is unknown or nothing succeeded."""
+    """The sum over all attempts per task that succeeded; None if a value is unknown or nothing succeeded."""
     if not successes or None in values:
         return None
     return float(f"{sum(value for value in values if value is not None) / successes:.6g}")
 
 
-def _sum_told(values: Sequence[int | None]) -> int | None:
-    told = [value for value in values if value is not None]
-    return sum(told) if told else None
+def _sum_reported(values: Sequence[int | None]) -> int | None:
+    reported = [value for value in values if value is not None]
+    return sum(reported) if reported else None

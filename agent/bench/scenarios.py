@@ -1,4 +1,4 @@
-"""Scenario files: what is asked of a model and how the answer is checked. It asks nobody."""
+"""Scenario files: what is asked of a model and how the answer is checked."""
 
 import re
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ SHIPPED = ("short_qa", "long_summarization", "json_tool_call", "multi_turn", "ba
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """One conversation. `ask` holds the user's turns; `expect` any of these patterns in the last answer."""
+    """One conversation. `ask` holds the user's turns; `expect` the patterns of which the last answer must match one."""
 
     name: str
     ask: tuple[str, ...]

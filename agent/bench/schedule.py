@@ -1,4 +1,4 @@
-"""Who is asked what, and when: warm-up, then every task alone with the models interleaved, then the mixes at once.
+"""The order of the requests: warm-up, then every task alone with the models interleaved, then the mixes at once.
 
 It stops before a task that would pass the budget, and keeps what was measured when it is interrupted. It computes no
 statistic.
@@ -111,7 +111,7 @@ class _Run:
         await self._warm_up()
         for _ in range(plan.rounds):
             for scenario, task in [pair for s in plan.scenarios if not s.mix for pair in plan.tasks(s)]:
-                for llm in plan.llms:  # interleaved, so that a drift hits all alike
+                for llm in plan.llms:  # interleaved, so that a drift affects all alike
                     await self._one(llm, scenario, task, loaded=False)
         for mix in [scenario for scenario in plan.scenarios if scenario.mix]:
             for _ in range(plan.rounds):
@@ -119,7 +119,7 @@ class _Run:
                     await self._all_at_once(llm, mix)
 
     async def _warm_up(self) -> None:
-        """Connections and one task each, which are not measured; a model that fails here is asked all the same."""
+        """Connections and one task each, which are not measured; a model that fails here is still asked."""
         for (llm, _), connected in self._models.items():
             try:
                 await connected.chat.warm_up()
@@ -198,7 +198,7 @@ async def _connected(
 
 @contextmanager
 def _raw_file(path: Path | None) -> Iterator[Callable[[Attempt], None]]:
-    """Writes each attempt as a line at once; nothing without a path. Raises InputError."""
+    """Writes each attempt as a line at once; does nothing without a path. Raises InputError."""
     if path is None:
         yield lambda attempt: None
         return

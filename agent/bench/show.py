@@ -67,7 +67,7 @@ def outcome_cells(row: BenchRow) -> list[str]:
 
 
 def notes(rows: Sequence[BenchRow]) -> list[str]:
-    """What the figures do not say by themselves."""
+    """What the figures do not say on their own."""
     lines = [
         f"{row.llm}, {row.scenario}: {', '.join(f'{n} {fault}' for fault, n in row.errors.items())}"
         for row in rows
@@ -75,12 +75,12 @@ def notes(rows: Sequence[BenchRow]) -> list[str]:
     ]
     silent = dict.fromkeys(row.llm for row in rows if row.tokens_estimated)
     lines += [
-        f"{llm} tells no token usage of a stream: its tokens/s counts one a delta, which is the least it can be; its "
-        "tokens and cost per success are unknown."
+        f"{llm} reports no token usage for a stream: its tokens/s counts one per delta, which is the least it can be; "
+        "its tokens and cost per success are unknown."
         for llm in silent
     ]
     if any(row.simulated for row in rows):
-        lines.append("Simulated LLMs answer from a table: their errors and answers say nothing of a real model.")
+        lines.append("Simulated LLMs answer from a table: their errors and answers say nothing about a real model.")
     return lines
 
 
@@ -100,7 +100,7 @@ def share(value: float | None) -> str:
 
 
 def dollars(row: BenchRow) -> str:
-    """The cost of a success; a price that is not known is not 0, and where nothing succeeded there is none."""
+    """The cost of a success: "unknown" without a price, a dash if nothing succeeded."""
     if not row.success_rate:
         return NEVER
     value = row.usd_per_success
@@ -108,7 +108,7 @@ def dollars(row: BenchRow) -> str:
 
 
 def difference(row: BenchRow) -> str:
-    """The difference of the median TTFT, if one can be told from noise."""
+    """The difference of the median TTFT, if it stands out from noise."""
     if row.delta_ttft_ms is None:
         return NEVER
     if row.ci95_ms is None:

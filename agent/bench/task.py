@@ -1,7 +1,7 @@
 """One task against one model: its requests, the checks of its answers, and what they took.
 
-A request that is refused for the moment (429, 5xx) is asked again, at most twice; every attempt is paid. It knows no
-other task and no schedule.
+A request that is refused for the moment (429, 5xx) is asked again, at most twice; every attempt is paid for.
+Independent of other tasks and of the schedule.
 """
 
 import asyncio
@@ -24,16 +24,16 @@ _RETRIED = {LLMFault.RATE_LIMITED, LLMFault.SERVER_ERROR}
 _ACCEPTED = {LLMFault.STALLED, LLMFault.CUT, LLMFault.MALFORMED}
 _RETRIES = 2
 _SPEED_TOKENS = 16
-_LONGEST_WAIT_S = 5.0  # a provider that asks for more is recorded as failed: a bench is no queue
+_LONGEST_WAIT_S = 5.0  # a provider that asks for more is recorded as failed: a bench does not queue
 
 
 @dataclass(slots=True)
 class Attempt:
     """One request. Times in ms after it was sent; `gap_ms` are the pauses between two deltas of the answer.
 
-    `structured_ok` is whether the tool call kept its schema, `answer_ok` whether the answer is right; None where the
-    task does not check that. `cost_usd` is None where the price or the count is unknown. `estimated` tells that the
-    server sent no usage: then `tokens_per_s` counts one token a delta, of which a delta may hold more.
+    `structured_ok` is whether the tool call kept its schema, `answer_ok` whether the answer is right; None if the task
+    does not check that. `cost_usd` is None if the price or the count is unknown. `estimated` means that the server sent
+    no usage: `tokens_per_s` then counts one token per delta, though a delta may hold more.
     """
 
     llm: str
@@ -77,7 +77,7 @@ class Connected:
 async def run_task(
     connected: Connected, scenario: Scenario, task: Task, clock: Clock, note: Callable[[Attempt], None], *, loaded: bool
 ) -> bool:
-    """Hold the conversation; `note` is told each attempt. Returns whether the task succeeded."""
+    """Hold the conversation; `note` is called with each attempt. Returns whether the task succeeded."""
     messages = [ChatMessage("system", scenario.system)] if scenario.system else []
     succeeded = True
     for number, words in enumerate(task.ask):
@@ -176,7 +176,7 @@ def _count(attempt: Attempt, usage: Usage, model: Model, writing_s: float | None
         answer_tokens = usage.completion_tokens - (usage.reasoning_tokens or 0)
     attempt.estimated = usage.completion_tokens is None
     if writing_s and attempt.text:
-        # Of a few tokens, those that came in one packet would make any speed.
+        # A few tokens that came in one packet would pass for any speed.
         attempt.tokens_per_s = (answer_tokens - 1) / writing_s if answer_tokens >= _SPEED_TOKENS else None
 
 
@@ -210,7 +210,7 @@ def _arguments(text: str) -> object:
 
 
 def _same(given: object, wanted: object) -> bool:
-    """Equal, for texts but for case."""
+    """Whether they are equal; texts, apart from case."""
     if isinstance(given, str) and isinstance(wanted, str):
         return given.strip().casefold() == wanted.casefold()
     return given == wanted

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def bench(
     llm: Annotated[
         list[str] | None,
-        typer.Option(help="May be given again; the first is the baseline. 'all': every provider whose key is set."),
+        typer.Option(help="May be given again; the first is the baseline. 'all' is every provider whose key is set."),
     ] = None,
     scenario: Annotated[
         list[str] | None,

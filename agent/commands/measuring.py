@@ -115,9 +115,7 @@ def replay(
 def compare(
     wavs: Wavs = None,
     llm: Llms = None,
-    mode: Annotated[
-        list[str] | None, typer.Option(help="Give it once for each mode; default: the configured one.")
-    ] = None,
+    mode: Annotated[list[str] | None, typer.Option(help="Once per mode; default: the configured one.")] = None,
     standby: Standby = None,
     hedge: Hedge = None,
     stt: Stt = None,

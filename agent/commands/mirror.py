@@ -18,7 +18,7 @@ def mirror(
     prompts: Annotated[Path, typer.Argument(help='A trace, or JSON Lines of {"messages": [...]}.')],
     incumbent: Annotated[str, typer.Option(help="The LLM that answers today.")],
     candidate: Annotated[str, typer.Option(help="The LLM that might.")],
-    limit: Annotated[int | None, typer.Option(min=1, help="Ask only so many of the prompts.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Ask only this many of the prompts.")] = None,
     out: Annotated[Path | None, typer.Option(help="Write mirror.html, the answers side by side, here.")] = None,
     config: ConfigFile = None,
     json: Json = False,

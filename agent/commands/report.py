@@ -47,12 +47,12 @@ def report(
 
 
 def _send(endpoint: str, turns: "Sequence[TurnRecord]") -> None:
-    """Send all turns. Raises ServiceError where not all arrived."""
+    """Send all turns. Raises ServiceError if not all arrived."""
     from agent.exports.otlp import OtlpSpans
     from pipelines.errors import InputError, ServiceError
 
     if any(turn.spans and not turn.speech_end_at for turn in turns):
-        raise InputError("--otlp: this trace was recorded without wall-clock times (speech_end_at); record it anew")
+        raise InputError("--otlp: this trace was recorded without wall-clock times (speech_end_at); record it again")
     with OtlpSpans(endpoint) as spans:
         for index, turn in enumerate(turns):
             spans.turn(index, turn)

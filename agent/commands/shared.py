@@ -34,18 +34,18 @@ def _go_offline(wanted: bool) -> bool:
 
 Wavs = Annotated[list[Path] | None, typer.Argument(help="WAV, FLAC, OGG or MP3 files; none: the shipped recordings.")]
 Llm = Annotated[str | None, typer.Option(help="PROVIDER/MODEL, or sim/PROFILE, or sim/TTFT_MS:TOK_PER_S.")]
-Llms = Annotated[list[str] | None, typer.Option("--llm", help="Give it once for each LLM; the first is the baseline.")]
+Llms = Annotated[list[str] | None, typer.Option("--llm", help="Once per LLM; the first is the baseline.")]
 OfferedLlms = Annotated[
     list[str] | None,
-    typer.Option("--llm", help="Give it once for each LLM: the first answers, the others can be switched to."),
+    typer.Option("--llm", help="Once per LLM: the first answers, the others can be switched to."),
 ]
 ModeName = Annotated[str | None, typer.Option(help="sequential, streaming or speculative.")]
-Standby = Annotated[str | None, typer.Option(help="The LLM that takes over where --llm fails or is late.")]
+Standby = Annotated[str | None, typer.Option(help="The LLM that takes over if --llm fails or is late.")]
 Hedge = Annotated[str | None, typer.Option(help="When the standby is asked too: p95, off, or milliseconds.")]
 Stt = Annotated[str | None, typer.Option(help="whisper:SIZE_OR_PATH.")]
 Tts = Annotated[str | None, typer.Option(help="piper:VOICE_OR_PATH.")]
 Offline = Annotated[
-    bool, typer.Option("--offline", callback=_go_offline, help="Download no model; say what is missing instead.")
+    bool, typer.Option("--offline", callback=_go_offline, help="Download no models; say what is missing instead.")
 ]
 ConfigFile = Annotated[Path | None, typer.Option("--config", help="A TOML file over the shipped defaults.")]
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout, everything else on stderr.")]
@@ -60,7 +60,7 @@ Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Log what happens
 
 
 def run(work: "Coroutine[Any, Any, T]") -> "T":
-    """Run a coroutine to its end."""
+    """Run a coroutine to completion."""
     import asyncio  # a fifth of what `--help` would otherwise take
 
     return asyncio.run(work)
@@ -116,7 +116,7 @@ def read_config(
 
 
 def offered_llms(config: "Config", llms: list[str] | None) -> list[str]:
-    """What a live conversation can be switched to: those given, else without a key some that differ to the ear."""
+    """What a live conversation can be switched to: those given, or some that need no key and sound different."""
     beside = (
         f"sim/{profile}"
         for profile in ("cerebras-llama3.1-8b", "cerebras-llama3.1-70b", "gpu-cloud-8b", "gpu-cloud-70b")
@@ -142,8 +142,8 @@ def chosen_recordings(wavs: list[Path] | None, max_minutes: float) -> "list[Reco
 
 
 def recordings_named(names: "Sequence[str | None]", paths: list[Path] | None, how: str) -> "list[Recording]":
-    """The recordings of a trace, among the files given or else the shipped ones. Raises InputError that ends in `how`
-    a missing one can be given.
+    """The recordings of a trace, among the files given or else the shipped ones. Raises InputError, which ends with
+    `how` a missing one can be given.
     """
     from agent.measure.recordings import load, shipped
 
@@ -156,9 +156,9 @@ def recordings_named(names: "Sequence[str | None]", paths: list[Path] | None, ho
 
 
 def have_models(config: "Config", llms: "Sequence[str]") -> None:
-    """Download the speech models that are not here. Raises InputError, DownloadError.
+    """Download the speech models that are missing. Raises InputError, DownloadError.
 
-    Before there is an event loop, so that Ctrl-C ends a download at once, and not where a name is wrong.
+    Call it before there is an event loop, so that Ctrl-C ends a download at once. Names are checked first.
     """
     from agent.models.fetch import fetch_needed
     from agent.models.load import model_name
@@ -194,7 +194,7 @@ def print_record(record: "Record") -> None:
 
 
 def print_lines(measured: "Measured") -> None:
-    """What a run comes to, in lines."""
+    """Print what a run comes to, in lines."""
     from agent.report.terminal import failure_lines, summary_lines
 
     plain = stdout()
@@ -203,11 +203,11 @@ def print_lines(measured: "Measured") -> None:
 
 
 def print_summary(measured: "Measured", recordings: "list[Recording]") -> None:
-    """The same, with what the user should know of the recordings and where the report is."""
+    """Print the same, with what the user should know about the recordings and where the report is."""
     print_lines(measured)
     plain = stdout()
     if any(not recording.labelled for recording in recordings):
-        plain.print("no labels beside some files: there the end of speech is estimated from energy and voice activity")
+        plain.print("some files have no labels: their end of speech is estimated from energy and voice activity")
     if measured.report:
         plain.print(f"report  {measured.report}", markup=False)
 

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 
 def whatif(
-    trace: Annotated[Path, typer.Argument(help="A trace of replay, compare or demo; speculative turns tell most.")],
+    trace: Annotated[Path, typer.Argument(help="A trace of replay, compare or demo; speculative turns reveal most.")],
     llm: Annotated[list[str] | None, typer.Option(help="At its published speed; may be given again.")] = None,
     ttft_ms: Annotated[float | None, typer.Option(min=0, help="Any TTFT, as the client sees it.")] = None,
     tokens_per_s: Annotated[float | None, typer.Option(min=0.1, help="Any token rate.")] = None,
@@ -43,7 +43,7 @@ def whatif(
         list[str] | None, typer.Option(help="May be given again; default: streaming and speculative.")
     ] = None,
     endpointing_ms: Annotated[
-        float | None, typer.Option(min=0, help="Decide the end of the turn so long after the true end of speech.")
+        float | None, typer.Option(min=0, help="Decide the end of the turn this long after the true end of speech.")
     ] = None,
     verify: Annotated[bool, typer.Option("--verify", help="Replay each point for real through the pacer.")] = False,
     recordings: Annotated[
@@ -108,7 +108,7 @@ def _points(
         asked = [(f"{name} as recorded", speeds)]
     elif ttft_ms is not None or tokens_per_s is not None:
         if ttft_ms is None or tokens_per_s is None or llms:
-            raise InputError("--ttft-ms and --tokens-per-s belong together, and stand in place of --llm")
+            raise InputError("--ttft-ms and --tokens-per-s belong together and replace --llm")
         served_ms = max(0.0, ttft_ms - base.client_overhead_ms)
         asked = [(f"sim/{served_ms:g}:{tokens_per_s:g}", (Speed(ttft_ms, tokens_per_s),))]
     else:

@@ -1,7 +1,7 @@
 """A trace as Chrome trace JSON, which Perfetto (ui.perfetto.dev) and chrome://tracing open.
 
 Format: "Trace Event Format" (Google, complete events "X", times in microseconds). A process for each LLM and mode, a
-thread for each stage and one for the critical path; turns lie one after another.
+thread for each stage and one for the critical path; turns follow one another.
 """
 
 import json

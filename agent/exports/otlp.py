@@ -28,7 +28,7 @@ from pipelines.modes import Outcome
 from pipelines.stopwatch.record import RequestRecord, TurnRecord
 from pipelines.stopwatch.timeline import Stage
 
-_LLM_STAGES = {Stage.LLM_TTFT, Stage.LLM_SENTENCE, Stage.LLM_REST, Stage.TOOL}  # told by `chat` and `execute_tool`
+_LLM_STAGES = {Stage.LLM_TTFT, Stage.LLM_SENTENCE, Stage.LLM_REST, Stage.TOOL}  # covered by `chat` and `execute_tool`
 _PATH = "/v1/traces"
 _TIMEOUT_S = 5.0
 
@@ -39,7 +39,7 @@ class OtlpSpans:
     """Sends turns to an OTLP/HTTP receiver from a thread of its own; use it as a context manager.
 
     `base_url` is the receiver's, to which `/v1/traces` is added. A receiver that cannot be reached costs its spans,
-    which are counted as `lost`, and never a turn. Raises InputError for what is no URL.
+    which are counted as `lost`, and never a turn. Raises InputError if it is not a URL.
     """
 
     def __init__(self, base_url: str) -> None:
@@ -98,7 +98,7 @@ class _Counted(SpanExporter):
 
 @contextmanager
 def _quiet_exporter() -> Iterator[None]:
-    """The SDK logs a page a failed batch; whoever owns the spans tells in one line what was lost."""
+    """Silence the SDK, which logs a page per failed batch; the owner of the spans reports in one line what was lost."""
     loud = logging.getLogger("opentelemetry.exporter")
     level = loud.level
     loud.setLevel(logging.CRITICAL + 1)
@@ -201,5 +201,5 @@ def _request(request: RequestRecord) -> Attributes:
 
 
 def _known(attributes: Mapping[str, AttributeValue | None]) -> Attributes:
-    """Without what never happened: an attribute has no None."""
+    """Drop what never happened: an attribute cannot be None."""
     return {key: value for key, value in attributes.items() if value is not None}

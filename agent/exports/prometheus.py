@@ -18,7 +18,7 @@ _WHO = ("llm", "mode")
 class TurnMetrics:
     """Serves `/metrics` at `host`:`port` while it is open; use it as a context manager.
 
-    Raises InputError where the port is taken or is no port.
+    Raises InputError if the port is taken or not a valid port.
     """
 
     def __init__(self, host: str, port: int) -> None:
@@ -61,7 +61,7 @@ class TurnMetrics:
         self.url = f"http://{host}:{self._server.server_port}/metrics"
 
     def gauge(self, name: str, meaning: str, read: Callable[[], float]) -> None:
-        """Show one number more; `read` is called at each scrape, on another thread."""
+        """Serve one more number; `read` is called at each scrape, on another thread."""
         Gauge(name, meaning, registry=self._registry).set_function(read)
 
     def turn(self, index: int, turn: TurnRecord) -> None:

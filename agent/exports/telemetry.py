@@ -1,6 +1,6 @@
-"""Where finished turns go beside the trace: OpenTelemetry spans and Prometheus metrics, each where it is asked for.
+"""Where finished turns go beside the trace: OpenTelemetry spans and Prometheus metrics, each if asked for.
 
-Nothing of what was said leaves the machine by either: transcripts and answers are in the trace alone.
+Neither sends what was said off the machine: transcripts and answers are in the trace alone.
 """
 
 import logging
@@ -62,7 +62,7 @@ class Telemetry:
 
 @contextmanager
 def open_telemetry(settings: TelemetrySettings) -> Iterator[Telemetry]:
-    """Open what the settings ask for; what is still to be sent is sent on leaving. Raises InputError."""
+    """Open what the settings ask for; what is still waiting is sent on exit. Raises InputError."""
     sinks: list[TurnSink] = []
     notes: list[str] = []
     with ExitStack() as stack:

@@ -1,4 +1,4 @@
-"""Audio files of any format as mono 16 kHz PCM, decoded in blocks. It knows nothing of labels or of what is said."""
+"""Audio files of any format as mono 16 kHz PCM, decoded in blocks. Independent of labels and of what is said."""
 
 import logging
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ _MAGIC = (b"RIFF", b"RIFX", b"RF64", b"fLaC", b"OggS", b"ID3")
 
 
 class _Stream(soundfile.SoundFile):  # type: ignore[misc]  # soundfile publishes no types
-    """A file read front to back: where soundfile can seek, it does so after each block, and MP3 loses audio there."""
+    """A file read front to back: if it can, soundfile seeks after each block, and MP3 loses audio there."""
 
     def seekable(self) -> bool:
         return False
@@ -28,8 +28,8 @@ class _Stream(soundfile.SoundFile):  # type: ignore[misc]  # soundfile publishes
 def read_audio(path: Path, max_minutes: float = 30.0) -> Pcm:
     """Mono 16 kHz PCM of any file that libsndfile reads, at any rate, depth and channel count.
 
-    It is decoded in blocks, so only the result is held in memory. A file cut short gives what is there, with a warning.
-    Raises InputError for anything that is not finite audio of at most `max_minutes`.
+    It is decoded in blocks, so only the result is held in memory. A truncated file yields what is there, with a
+    warning. Raises InputError for anything that is not finite audio of at most `max_minutes`.
     """
     cut_short = _is_cut_short(path)
     try:
@@ -80,7 +80,7 @@ def _refuse_long(path: Path, seconds: float, max_minutes: float) -> None:
 
 
 def _is_cut_short(path: Path) -> bool:
-    """Whether a WAV file is shorter than its header says. Raises InputError for what cannot be an audio file."""
+    """Whether a WAV file is shorter than its header says. Raises InputError if it cannot be an audio file."""
     try:
         if path.is_dir():
             raise InputError(f"{path}: is a directory; expected the audio files in it")

@@ -18,7 +18,7 @@ from pipelines.modes import Mode
 
 LLMS = ("sim/gpu-cloud-70b", "sim/gpu-cloud-8b", "sim/cerebras-llama3.1-70b", "sim/cerebras-llama3.1-8b")
 QUESTIONS = 3
-"""How many of the shipped questions: 36 replays in real time, one at a time on two cores, fit into 120 s."""
+"""How many of the shipped questions are asked: 36 replays in real time, one at a time on two cores, fit into 120 s."""
 
 WHAT_IS_REAL = (
     "Real: speech recognition, HTTP stream, synthesis, timing. Simulated: the LLMs' speed, by the pacer. "

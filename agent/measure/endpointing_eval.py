@@ -2,10 +2,10 @@
 deciding, over labelled recordings.
 
 The figures are those of LiveKit's eot-bench (https://github.com/livekit/eot-bench): every silence of a turn is one
-decision; a way of deciding is swept from hasty to patient; stated are the share of the silences inside turns in which
-it would have answered, at a mean wait of 300 and of 600 ms after the true ends, and the mean wait at 5 and at 10 % of
-such false cut-offs. It replays nothing: a decision takes effect when the silence is long enough and its evidence can be
-there.
+decision, and each way of deciding is swept from hasty to patient. The figures are the share of the silences inside
+turns in which it would have answered, at a mean wait of 300 and of 600 ms after the true ends, and the mean wait at 5
+and at 10 % of such false cut-offs. Nothing is replayed: a decision takes effect once the silence is long enough and its
+evidence can be available.
 """
 
 import asyncio
@@ -28,11 +28,11 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 WORDS_MS = 150.0
-"""After so much silence the final transcript is there: what `quickturn replay` measures on two cores."""
+"""The final transcript is available after this much silence, as `quickturn replay` measures on two cores."""
 SOUND_MS = 50.0
 """What the turn detector takes after `listen_ms`."""
 VOICE_MS = 64.0
-"""Two windows of voice activity: sooner no silence is noticed."""
+"""Two windows of voice activity: no silence is noticed sooner."""
 
 BUDGETS_MS = (300.0, 600.0)
 RATES = (0.05, 0.10)
@@ -90,7 +90,7 @@ class Curve:
 
 
 def run(recordings: Sequence[Recording], config: Config, *, as_json: bool) -> None:
-    """Evaluate and print. Raises InputError where nothing is labelled."""
+    """Evaluate and print. Raises InputError if nothing is labelled."""
     from rich.console import Console
     from rich.progress import Progress
 
@@ -196,7 +196,7 @@ def _point(heard: Sequence[Silence], decide: Decide) -> Point:
             waits.append(silence.late_ms + decide(silence))
         elif silence.length_ms is not None:
             cuts.setdefault(silence.kind, []).append(decide(silence) < silence.length_ms)
-    # After a finished sentence nobody can know that another follows: those are stated by kind and not counted here.
+    # After a finished sentence, nothing can tell that another follows: these are listed by kind and not counted here.
     inside = [cut for kind, made in cuts.items() if kind != "finished" for cut in made]
     return Point(
         float(np.mean(inside)) if inside else 0.0,

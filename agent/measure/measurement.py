@@ -1,5 +1,4 @@
-"""One measurement, whoever asks for it (`replay`, `compare`, `demo`): recordings x models x modes -> turns, rows,
-files.
+"""One measurement, for `replay`, `compare` and `demo` alike: recordings x models x modes -> turns, rows, files.
 
 It opens the engines, runs the replays, writes the trace as turns finish and the WAVs as recordings do. Printing is left
 to the caller.
@@ -31,7 +30,7 @@ from pipelines.stopwatch.summary import Row, Summary, rows, summarise
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
-    """What is measured. `lanes` replays run at a time, None for as many as do not slow each other. `out` receives
+    """What is measured. `lanes` replays run at a time, None for as many as do not slow each other down. `out` receives
     WAVs, trace and report; `trace` a trace alone.
     """
 
@@ -46,7 +45,7 @@ class Measurement:
     trace: Path | None = None
 
     def jobs(self) -> list[Job]:
-        """All replays, with models and modes interleaved, so that a drift of the machine hits all alike."""
+        """All replays, with models and modes interleaved, so that a drift of the machine affects all alike."""
         return [
             Job(recording, llm, mode)
             for _ in range(self.repeat)

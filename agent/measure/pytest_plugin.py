@@ -4,7 +4,7 @@
         turn = quickturn.replay("question.wav", llm="groq/llama-3.3-70b-versatile")
         assert turn.stages.llm_ttft_ms < 300
 
-It costs nothing where it is not used: engines are loaded on the first replay, once for each configuration and LLM.
+It costs nothing unless it is used: engines are loaded on the first replay, once for each configuration and LLM.
 """
 
 from collections.abc import Iterator
@@ -38,7 +38,9 @@ class Quickturn:
         mode: str | None = None,
         config: str | Path | None = None,
     ) -> "TurnRecord":
-        """The only turn of a recording, in real time. Raises InputError, ServiceError; AssertionError for several."""
+        """Replay a recording in real time and return its only turn. Raises InputError, ServiceError; AssertionError for
+        several.
+        """
         turns = self.turns(recording, llm=llm, mode=mode, config=config)
         assert len(turns) == 1, f"{recording} holds {len(turns)} turns: use quickturn.turns"
         return turns[0]
@@ -51,7 +53,7 @@ class Quickturn:
         mode: str | None = None,
         config: str | Path | None = None,
     ) -> "list[TurnRecord]":
-        """All turns of a recording, in real time. Raises InputError and ServiceError."""
+        """Replay a recording in real time and return all its turns. Raises InputError and ServiceError."""
         path = Path(config) if config else self._config
         return self._runner.run(self._replayed(Path(recording), llm, mode, path))
 
@@ -84,7 +86,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.fixture(scope="session")
 def quickturn(pytestconfig: pytest.Config) -> Iterator[Quickturn]:
-    """Replays recordings through the agent; `quickturn.replay("question.wav", llm=…)` gives the turn."""
+    """Replays recordings through the agent; `quickturn.replay("question.wav", llm=…)` returns the turn."""
     import asyncio
 
     with asyncio.Runner() as runner:

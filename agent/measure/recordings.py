@@ -1,7 +1,7 @@
 """Recordings to replay: audio files of any format, and what is known about the speech in them.
 
 Labels come from a `recordings.toml` beside the file (recordings/README.md describes it); without one the speech is
-estimated. It knows nothing of turns as they are taken, of devices, or of how the shipped files were made.
+estimated. Independent of sessions, of devices, and of how the shipped files were made.
 """
 
 from collections.abc import Sequence
@@ -27,7 +27,7 @@ LABELS = "recordings.toml"
 _FRAME_SAMPLES = 80  # 5 ms
 _LEAD_SAMPLES = SAMPLE_RATE_HZ * 3 // 10
 _TURN_GAP_SAMPLES = SAMPLE_RATE_HZ
-"""Unlabelled speech after this much silence is another turn; people seldom hesitate for longer."""
+"""Unlabelled speech after this much silence is another turn; people seldom hesitate longer."""
 _SEARCH_SAMPLES = SAMPLE_RATE_HZ // 4
 _EDGE_DB = -40.0
 _LOWEST_HZ = 200.0
@@ -54,7 +54,7 @@ class TurnLabel:
     """One utterance; times in samples at 16 kHz from the start of the recording.
 
     The clip is the part of the recording that is fed for this turn; clips follow each other without a gap and cover the
-    recording. `text` is None where nobody wrote it down. `barge_in_ms`: the speech (`start_samples`) begins this long
+    recording. `text` is None if it was not written down. `barge_in_ms`: the speech (`start_samples`) begins this long
     after the first audible sample of the agent's answer to the turn before; None for a turn that waits for its end.
     """
 
@@ -71,7 +71,8 @@ class TurnLabel:
 class Recording:
     """16 kHz audio with its turns, none if nobody speaks. Not `labelled`: the turns are estimated and hold no text.
 
-    `held_out`: the voice had no part in the choice of any threshold, so figures from it are figures for a stranger.
+    `held_out`: the voice had no part in the choice of any threshold, so its figures hold for a voice never heard
+    before.
     """
 
     name: str
@@ -198,7 +199,7 @@ def _check_turn(where: str, turn: TurnLabel, clip_start: int) -> None:
         raise ConfigError(f"{where}.barge_in_ms {turn.barge_in_ms}: expected 0 or more, after the first turn")
 
 
-# ---------------------------------------------------------------- estimates where labels are missing
+# ---------------------------------------------------------------- estimates for recordings without labels
 
 
 def _unlabelled(path: Path, pcm: Pcm) -> Recording:
@@ -231,11 +232,12 @@ def _speech_spans(pcm: Pcm) -> list[tuple[int, int]]:
 
 
 def _exact_spans(pcm: Pcm, spans: list[tuple[int, int]]) -> list[tuple[int, int]]:
-    """Move Silero's edges, which are coarse to 32 ms and late, to where the level leaves and reaches the background.
+    """Move Silero's edges, which are late and come in steps of 32 ms, to where the level leaves and reaches the
+    background.
 
     The background is what 99.9 % of the frames away from speech stay below. Speech is above it and within 40 dB of the
     loudest frame of its span, which is close to the rule that the shipped recordings are labelled by (it takes 35 or 45
-    at the end, by the last sound, which nobody knows here).
+    at the end, by the last sound, which is unknown here).
     """
     levels_db = _levels_db(pcm)
     whole = len(levels_db)
@@ -258,7 +260,7 @@ def _exact_spans(pcm: Pcm, spans: list[tuple[int, int]]) -> list[tuple[int, int]
 
 
 def _levels_db(pcm: Pcm) -> NDArray[np.float64]:
-    """Level of each whole frame without what lies below 200 Hz, which hums on where nobody speaks; full scale is 0."""
+    """Level of each whole frame without what lies below 200 Hz, which hums on between words; full scale is 0."""
     frequency_hz = np.fft.rfftfreq(len(pcm), 1 / SAMPLE_RATE_HZ)
     gain = 1 / np.sqrt(1 + (_LOWEST_HZ / np.maximum(frequency_hz, 1.0)) ** 8)
     voice = np.fft.irfft(np.fft.rfft(to_float(pcm)) * gain, len(pcm))

@@ -21,18 +21,18 @@ from pipelines.turn import Turn
 from pipelines.vad import WINDOW_SAMPLES
 
 FRAME_SAMPLES = WINDOW_SAMPLES
-"""32 ms: the window in which voice activity is judged; finer frames would tell nothing sooner and wake the loop more
+"""32 ms: the window in which voice activity is judged; finer frames would reveal nothing sooner and wake the loop more
 often.
 """
 
 _AHEAD_S = 2.0  # speech waiting in the output: more than any stall of the synthesizer, little enough to bound memory
 _BETWEEN_TURNS_S = 0.3
 _DECIDED_S = 1.5
-_PATIENCE_S = 3.0  # without a turn under way for so long after the speech, nothing will come
+_PATIENCE_S = 3.0  # if no turn is under way for this long after the speech, none will come
 
 
 class VirtualOutput:
-    """An output device without latency that keeps what it plays; while `hurry` is true nobody waits for its playout."""
+    """An output device without latency that keeps what it plays; while `hurry` is true, its playout takes no time."""
 
     sample_rate_hz = SAMPLE_RATE_HZ
 
@@ -51,30 +51,30 @@ class VirtualOutput:
         return round((self._clock() - self._epoch_s) * SAMPLE_RATE_HZ)
 
     async def play(self, pcm: Pcm) -> float:
-        """Play behind what is queued, else now."""
+        """Play after what is queued, or now if nothing is."""
         await self._wait_until(lambda: self._end - round(_AHEAD_S * SAMPLE_RATE_HZ))
         return self._epoch_s + self._queue(pcm) / SAMPLE_RATE_HZ
 
     def pause(self) -> None:
-        """Keep for later what has not sounded yet."""
+        """Set aside what has not been played yet."""
         now = self._now
         self._held += [pcm[max(0, now - start) :] for start, pcm in self._played if start + len(pcm) > now]
         self._forget_from(now)
         self._going.clear()
 
     def resume(self) -> None:
-        """Queue again what was kept."""
+        """Queue what was set aside again."""
         held, self._held = self._held, []
         for pcm in held:
             self._queue(pcm)
         self._going.set()
 
     async def drain(self) -> None:
-        """Wait until the last sample has sounded."""
+        """Wait until the last sample has been played."""
         await self._wait_until(lambda: self._end)
 
     def clear(self) -> None:
-        """Forget what has not sounded yet."""
+        """Drop what has not been played yet."""
         self._held = []
         self._forget_from(self._now)
         self._going.set()
@@ -96,7 +96,7 @@ class VirtualOutput:
             await self._going.wait()
 
     def track(self) -> Pcm:
-        """All that was played, from the start of the input on."""
+        """Everything that was played, from the start of the input."""
         track = np.zeros(self._end, np.int16)
         for start, pcm in self._played:
             track[start : start + len(pcm)] = pcm
@@ -202,7 +202,7 @@ class Replay:
             yield AudioFrame(pcm, self._position - len(pcm))
 
     def _conversation(self) -> Iterator[Pcm]:
-        """Frame after frame: each clip when its cue has come, silence until then."""
+        """Yield frame after frame: each clip on its cue, silence until then."""
         silence = np.zeros(self._frame_samples, np.int16)
         previous: _Clip | None = None
         for clip in self._clips:
@@ -218,13 +218,15 @@ class Replay:
 
     def _all_fed(self) -> bool:
         last = self._clips[-1]
-        # Whether speech interrupts an answer is known a while after it: until then, no answer must be cut short here.
+        # Whether speech interrupts an answer is known only a while later: until then, no answer may be cut short here.
         may_interrupt = last.barge_in_ms is not None or any(label.pauses for label in last.labels)
         decided = round(_DECIDED_S * SAMPLE_RATE_HZ) if may_interrupt else 0
         return last.fed_at is not None and self._position >= last.fed_at + len(last.pcm) + decided
 
     def _cued(self, clip: _Clip, previous: _Clip) -> bool:
-        """Whether it is time for a clip: after the answer to the one before, or so long into that answer."""
+        """Whether it is time for a clip: after the answer to the previous one, or as far into that answer as its label
+        says.
+        """
         answer = self._active.answer if self._active else None
         if clip.barge_in_ms is None or answer is None:
             return self._answered(previous, _BETWEEN_TURNS_S)
@@ -232,7 +234,7 @@ class Replay:
         return audible_s is not None and self._clock() >= audible_s + clip.barge_in_ms / 1_000
 
     def _answered(self, clip: _Clip, pause_s: float) -> bool:
-        """Whether the agent has finished with a clip `pause_s` ago; where it never answers, patience ends some time."""
+        """Whether the agent finished with a clip `pause_s` ago; if it never answers, patience runs out."""
         if self._active is not None:
             return False
         assert clip.fed_at is not None

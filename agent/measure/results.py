@@ -13,7 +13,7 @@ from pipelines.stt.wer import word_error_rate
 
 
 def turn_records(replayed: Replayed, engines: Engines, llm: str, mode: Mode) -> list[TurnRecord]:
-    """One record a turn, and one for a recording in which nobody spoke to the agent."""
+    """One record per turn, and a single one for a recording in which there was no turn."""
     recording = replayed.recording
     header = TurnHeader(
         recording=recording.name,
@@ -43,7 +43,7 @@ def turn_records(replayed: Replayed, engines: Engines, llm: str, mode: Mode) -> 
 def _scores(index: int, turns: Sequence[ReplayedTurn], labelled: bool) -> dict[str, object]:
     """Reference, word error rate and false cut-in of one of the turns.
 
-    Where a false cut-in split an utterance, its last turn is scored, on what all of them heard.
+    If a false cut-in split an utterance, its last turn is scored, on what all of them heard.
     """
     label = turns[index].label
     reference = label.text if label and labelled else None

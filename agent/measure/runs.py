@@ -46,17 +46,17 @@ OnDone = Callable[[Job, Replayed, list[TurnRecord]], None]
 
 
 def default_lanes() -> int:
-    """How many replays run at a time without slowing each other."""
+    """How many replays run at a time without slowing each other down."""
     return max(1, round(cores()) // _CORES_A_LANE)
 
 
 async def run_jobs(engines: Engines, jobs: Sequence[Job], lanes: int, on_done: OnDone) -> Run:
-    """Replay all jobs; `on_done` hears of each as it ends."""
+    """Replay all jobs; `on_done` is called for each as it ends."""
     results: dict[int, list[TurnRecord]] = {}
     run = Run()
     waiting = iter(enumerate(jobs))
     gc.collect()
-    gc.freeze()  # the loaded models are not searched for garbage again: that would stop the clock for milliseconds
+    gc.freeze()  # keeps the garbage collector out of the loaded models, which would stop everything for milliseconds
     try:
         async with asyncio.TaskGroup() as tasks:
             watch = tasks.create_task(_watch_lag(run.loop_lag_ms), name="lag")
@@ -81,7 +81,7 @@ async def _lane(
 
 
 async def _watch_lag(lags_ms: list[float]) -> None:
-    """How much later than asked for a sleeping task is woken: what every stage's marks may be off by."""
+    """Note how much later than asked a sleeping task is woken: what every stage's marks may be off by."""
     clock = asyncio.get_running_loop().time
     while True:
         due_s = clock() + _LAG_PERIOD_S

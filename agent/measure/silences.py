@@ -1,8 +1,8 @@
-"""The silences of labelled recordings with all that endpointing can know of each: what was said before it, how that
-sounded, how long it lasts, and whether the speaker had finished.
+"""The silences of labelled recordings, with everything endpointing can know about each: what was said before it, how
+that sounded, how long it lasts, and whether the speaker had finished.
 
-Recordings go through voice activity, recogniser and turn detector as in a conversation, but not in real time: after
-each onset of silence the final transcript is waited for. It decides nothing.
+Recordings go through voice activity, recogniser and turn detector as in a conversation, but not in real time: the final
+transcript is awaited after each onset of silence. It decides nothing.
 """
 
 import asyncio
@@ -25,7 +25,7 @@ _SILENCE = np.zeros(2 * SAMPLE_RATE_HZ, np.int16)
 _NEAR_SAMPLES = SAMPLE_RATE_HZ // 5  # the voice activity's edges and the labels' differ by less
 
 SilenceKind = PauseKind | Literal["end", "other"]
-"""`end`: the speaker has finished. `other`: a silence between words that nobody labelled."""
+"""`end`: the speaker has finished. `other`: an unlabelled silence between words."""
 
 
 @dataclass(frozen=True, slots=True)

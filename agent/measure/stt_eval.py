@@ -2,7 +2,7 @@
 
 Each turn goes through voice activity detection and the recogniser as in a conversation, ten times as fast or in real
 time. Latency is what a turn waits for: how long the final decode takes and, in real time, from the labelled end of the
-speech to the final transcript. It knows neither endpointing nor LLMs.
+speech to the final transcript. Independent of endpointing and LLMs.
 """
 
 import asyncio
@@ -44,7 +44,7 @@ class Choice:
 
     @property
     def name(self) -> str:
-        """The engine, and its window where one was asked for."""
+        """The engine, and its window if one was asked for."""
         if self.window_s is None:
             return self.stt
         return f"{self.stt} window {'fit' if self.window_s == 0 else f'{self.window_s:g} s'}"
@@ -54,8 +54,8 @@ class Choice:
 class HeardTurn:
     """One labelled turn as a recogniser understood it.
 
-    `final_ms` is how long each of its final decodes took, `behind_ms` how long after the labelled end of the speech
-    the last one was there; None where the audio was not fed in real time.
+    `final_ms` is how long each of its final decodes took, `behind_ms` how long after the labelled end of the speech the
+    last one was there; None if the audio was not fed in real time.
     """
 
     recording: str
@@ -81,7 +81,7 @@ class Evaluation:
     runaways: int = 0
 
     def wer(self, *, held_out: bool | None = None) -> float | None:
-        """Word error rate over all turns, or those of held-out or of other voices; None where there are none."""
+        """Word error rate over all turns, or those of held-out or of other voices; None if there are none."""
         turns = [turn for turn in self.turns if held_out is None or turn.held_out is held_out]
         if not turns:
             return None
@@ -132,7 +132,7 @@ def run(
     real_time: bool = False,
     as_json: bool,
 ) -> None:
-    """Evaluate and print; in `real_time`, or ten times as fast. Raises InputError where no recording has a label."""
+    """Evaluate and print; in `real_time`, or ten times as fast. Raises InputError if no recording is labelled."""
     from rich.console import Console
     from rich.progress import Progress
 
@@ -158,7 +158,7 @@ def run(
 
 
 def choices_of(stts: Sequence[str] | None, windows: Sequence[float] | None) -> list[Choice]:
-    """The engines at the encoder windows asked for; by default all that are here."""
+    """The engines at the encoder windows asked for; by default all that are downloaded."""
     if stts is None:
         stts = list(dict.fromkeys(["whisper:tiny.en", *names_here("whisper")]))
     wanted: Sequence[float | None] = windows or [None]

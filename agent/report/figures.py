@@ -1,6 +1,6 @@
 """The page's charts over all turns, as geometry: the grid, the stacked critical path, the distribution of turn latency.
 
-Pure: rows and turns in, numbers for the page out. It knows neither HTML nor colours.
+Pure: rows and turns in, numbers for the page out. Independent of HTML and colours.
 """
 
 import math
@@ -22,7 +22,7 @@ PLOT_WIDTH, PLOT_HEIGHT = 320.0, 170.0
 class Grid:
     """LLMs down, modes across.
 
-    `full_ms` is what a bar of full width stands for; `n` is the number of turns in every cell, None where cells differ.
+    `full_ms` is what a bar of full width stands for; `n` is the number of turns in every cell, None if cells differ.
     """
 
     llms: tuple[str, ...]
@@ -53,7 +53,7 @@ class StackGroup:
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """The cumulative distribution for one LLM: an SVG path, where its letter stands, and the sample behind it."""
+    """The cumulative distribution for one LLM: an SVG path, the position of its letter, and the sample behind it."""
 
     llm: str
     letter: str
@@ -147,7 +147,7 @@ def _x(value: float, ticks: Sequence[int]) -> float:
 
 
 def _curve(llm: str, letters: Mapping[str, str], sample: Sequence[float], ticks: Sequence[int]) -> Curve:
-    """A step at every turn; the letters of the LLMs stand at different heights, so that they never cover each other."""
+    """A step at every turn; the letters of the LLMs sit at different heights, so that they never cover each other."""
     n = len(sample)
     steps = [f"M{_x(sample[0], ticks)},{PLOT_HEIGHT:g}"]
     for index, value in enumerate(sample, start=1):

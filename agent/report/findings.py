@@ -12,7 +12,7 @@ from pipelines.stopwatch.record import TurnRecord
 from pipelines.stopwatch.summary import Row
 
 NEVER = "\N{EN DASH}"
-"""What stands in a table for a thing that never happened or is not known."""
+"""Shown in a table for what never happened or is unknown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,9 +26,7 @@ class Lever:
 
 @dataclass(frozen=True, slots=True)
 class LedgerLine:
-    """What speculation cost and brought for one LLM and mode; sums over turns, dollars None where no price is
-    known.
-    """
+    """What speculation cost and saved for one LLM and mode: sums over turns; dollars are None if no price is known."""
 
     llm: str
     mode: str
@@ -67,7 +65,7 @@ def moment(ms: float) -> str:
 
 
 def headline(rows: Sequence[Row]) -> str:
-    """The one finding of a grid as a sentence: from its slowest to its fastest cell, and what is left to wait for."""
+    """The main finding of a grid as a sentence: from its slowest to its fastest cell, and what is left to wait for."""
     ranked = measured(rows)
     if not ranked:
         return "No turn completed, so there is no latency to report."
@@ -168,8 +166,8 @@ def _named(row: Row) -> str:
 
 
 def _largest_share(row: Row) -> str | None:
-    """`endpointing, 230 of the mean turn's 300 ms`, or None for a row without shares: they are means, whatever is said
-    of the median.
+    """`endpointing, 230 of the mean turn's 300 ms`, or None for a row without shares: they are means, unlike the median
+    they stand beside.
     """
     shares = row.shares_ms
     if not any(shares.values()):

@@ -1,8 +1,8 @@
 """The page: the report's parts put into page.html.j2, with its style and script inside.
 
-It knows the trace's fields and formats them; what they mean is in `findings`, where they stand in `waterfall` and
-`figures`. Every text of the trace is escaped by the template engine; a content security policy lets the page load
-nothing but its audio.
+It formats the trace's fields; what they mean is decided in `findings`, their positions in `waterfall` and `figures`.
+Every text of the trace is escaped by the template engine; a content security policy lets the page load nothing but its
+audio.
 """
 
 import os
@@ -84,7 +84,7 @@ def render(
 
 
 def _relative_link(target: Path, directory: Path) -> str:
-    """A URL relative to the page; an absolute one where the two share no root (two Windows drives)."""
+    """A URL relative to the page; an absolute one if the two share no root (two Windows drives)."""
     try:
         return quote(Path(os.path.relpath(target, directory)).as_posix())
     except ValueError:

@@ -84,7 +84,7 @@ GLOSSARY = (
     ("TTFB of TTS", "Text handed to the synthesizer until its first PCM."),
     ("Leading silence", "First PCM until the first audible sample."),
     ("Critical path", "The chain of work that the first sound really waited for. Its segments tile the turn latency."),
-    ("Hidden work", "Work that ran beside the critical path: it cost time, but nobody waited for it."),
+    ("Hidden work", "Work that ran beside the critical path: it took time, but nothing waited for it."),
     ("LLM leg", "The part of the turn latency on whose critical path the LLM stood."),
     ("Speculation", "Work begun on a partial transcript, before the turn is known to be over."),
     (

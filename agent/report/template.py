@@ -1,7 +1,7 @@
 """What every page of ours shares: the template engine with its filters, the style and script inside the page, and the
 writing of one self-contained file.
 
-It knows the words of `stages` and nothing of what a page shows.
+Independent of what a page shows.
 """
 
 import base64
@@ -84,7 +84,7 @@ def _asset(name: str) -> str:
 
 
 def _whole_names(text: str, names: Sequence[str]) -> Markup:
-    """Text in which a name breaks across lines only where it does not fit on one."""
+    """Text in which a name breaks across lines only if it does not fit on one."""
     pattern = "|".join(re.escape(name) for name in sorted(names, key=len, reverse=True))
     parts = re.split(f"({pattern})", text) if names else [text]
     return Markup().join(
@@ -93,7 +93,7 @@ def _whole_names(text: str, names: Sequence[str]) -> Markup:
 
 
 def _usd(value: float | None) -> str:
-    """Dollars to three digits, which a single turn's cost needs; "unknown" where no price is."""
+    """Dollars to three digits, which a single turn's cost needs; "unknown" without a price."""
     if value is None:
         return "unknown"
     return f"${value:.2f}" if value >= 1 or value == 0 else f"${float(f'{value:.3g}'):.8f}".rstrip("0")

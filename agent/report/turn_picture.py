@@ -88,7 +88,7 @@ def _work(bar: Bar, colour: str, middle: float, x: Callable[[float], float]) -> 
 
 
 def _path(drawn: Waterfall, label_x: float, middle: float, x: Callable[[float], float]) -> list[Markup]:
-    """The critical path as one bar, its stages' ms inside where they fit."""
+    """The critical path as one bar, with its stages' ms inside if they fit."""
     parts = [text("Critical path", label_x, middle + 4, "strong", "end")]
     for segment in (segment for segment in drawn.segments if segment.ms > 0):
         stage = stages.stage(segment.stage)

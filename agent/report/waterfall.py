@@ -1,7 +1,7 @@
 """One turn as bars on a time axis whose 0 is the true end of the user's speech.
 
-Pure geometry: it turns the trace's spans and critical path into lanes with positions in percent of the axis. It
-knows no HTML.
+Pure geometry: it turns the trace's spans and critical path into lanes with positions in percent of the axis.
+Independent of HTML.
 """
 
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ from pipelines.stopwatch.record import PathSegment, SpanRecord, TurnRecord
 Kind = Literal["hidden", "critical", "discarded", "context"]
 
 TILING_TOLERANCE_MS = 1.0
-"""How far the sum of the critical path may lie from the turn latency (DESIGN 4)."""
+"""How far the sum of the critical path may lie from the turn latency."""
 
 _CONTEXT_KEYS = frozenset(item.key for item in CONTEXT)
 
@@ -75,8 +75,8 @@ class Segment:
 class Waterfall:
     """A drawn turn.
 
-    `ticks` hold position, label and whether the tick stays where there is room for half of them only. `gap_ms` is the
-    turn latency less the sum of its segments, None where nothing became audible.
+    `ticks` hold position, label and whether the tick stays if there is room for only half of them. `gap_ms` is the turn
+    latency less the sum of its segments, None if nothing became audible.
     """
 
     lanes: tuple[Lane, ...]
@@ -115,7 +115,7 @@ def waterfall(turn: TurnRecord) -> Waterfall:
 def time_axis(spans: Sequence[SpanRecord], latency_ms: float | None) -> Axis:
     """From the first work that is not too long before the end of speech to a little after the first audible sample.
 
-    An utterance or an answer of many seconds would squeeze the part that the reader came for, so both are cut.
+    Many seconds of speech would squeeze the part that the reader came for, so utterance and answer are cut.
     """
     work = [span for span in spans if span.stage not in _CONTEXT_KEYS]
     end = latency_ms or max((span.end_ms for span in work), default=0.0)
@@ -125,7 +125,7 @@ def time_axis(spans: Sequence[SpanRecord], latency_ms: float | None) -> Axis:
 
 
 def _ticks(axis: Axis) -> tuple[tuple[float, str, bool], ...]:
-    """About eight round moments, 0 among them; every second one stays where there is less room."""
+    """About eight round moments, 0 among them; every second one stays if there is less room."""
     moments = linear_ticks(axis.start_ms, axis.end_ms, 8)
     return tuple(
         (axis.percent(at), moment(at), (number - moments.index(0)) % 2 == 0) for number, at in enumerate(moments)
@@ -161,7 +161,7 @@ def _lane_order(group: Sequence[SpanRecord]) -> tuple[int, float]:
 
 
 def _label(span: SpanRecord) -> str:
-    """What tells this span from others of its stage; empty where that is the stage's name again."""
+    """What sets this span apart from others of its stage; empty if that repeats the stage's name."""
     names = (span.stage.casefold(), stage(span.stage).name.casefold())
     return "" if span.label.casefold() in names else span.label
 
@@ -206,7 +206,7 @@ def _critical_parts(span: SpanRecord, path: Sequence[PathSegment]) -> list[tuple
 
 
 def _bar(name: str, start: float, end: float, kind: Kind, axis: Axis) -> Bar | None:
-    """None where the whole stretch lies outside the axis."""
+    """None if the whole stretch lies outside the axis."""
     if end < axis.start_ms or start > axis.end_ms:
         return None
     left, right = axis.percent(start), axis.percent(end)

@@ -26,7 +26,7 @@ _NAMES_A_LINE = 4
 
 @dataclass(frozen=True, slots=True)
 class _Provider:
-    """A published speed and the turn latency that it would bring."""
+    """A published speed and the turn latency it would lead to."""
 
     letter: str
     name: str

@@ -28,8 +28,8 @@ from pipelines.stopwatch.whatif import (
 )
 
 CLIENT_OVERHEAD_MS = 3.0
-"""What our HTTP client adds to a server's TTFT, p50 (`pytest -m bench tests/pipelines/llm/test_chat_overhead.py`);
-taken where the trace itself does not tell.
+"""What our HTTP client adds to a server's TTFT, p50 (`pytest -m bench tests/pipelines/llm/test_chat_overhead.py`); used
+if the trace itself does not say.
 """
 
 
@@ -94,7 +94,7 @@ def read_base(path: Path, catalogue: Catalogue) -> Base:
 
 
 def speed_of(llm: str, catalogue: Catalogue, base: Base) -> Speed:
-    """The published speed of a model, with what the client adds. Raises InputError where none is published."""
+    """The published speed of a model, with what the client adds. Raises InputError if none is published."""
     model = catalogue.resolve(llm).model
     if model.published_ttft_ms is None or model.published_tokens_per_s is None:
         missing = "TTFT" if model.published_ttft_ms is None else "token rate"
@@ -103,7 +103,7 @@ def speed_of(llm: str, catalogue: Catalogue, base: Base) -> Speed:
 
 
 def recorded_speeds(path: Path, llm: str | None) -> tuple[str, tuple[Speed, ...]]:
-    """How an LLM behaved in a trace, turn by turn. Raises InputError where it is not in there."""
+    """How an LLM behaved in a trace, turn by turn. Raises InputError if the trace does not hold it."""
     trace = read_trace(path)
     behaved: dict[str, list[Speed]] = {}
     for record in trace.turns:

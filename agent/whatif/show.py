@@ -17,7 +17,7 @@ ASSUMPTION = (
 
 
 def table(predictions: Sequence[Prediction], verified: Sequence[Verified]) -> Table:
-    """A line a point; measured columns where they were verified."""
+    """A line per point, with measured columns if they were verified."""
     shown = Table(title="predicted turn latency, ms", title_justify="left")
     for name in ("mode", "LLM"):
         shown.add_column(name)

@@ -1,4 +1,4 @@
-"""The predicted points, really replayed: the same recordings at the same speed through the pacer.
+"""The predicted points replayed for real: the same recordings at the same speed through the pacer.
 
 It compares what was predicted with what was measured and judges neither.
 """

@@ -1,8 +1,8 @@
 """The regression gate: has a run become worse than a recorded one by more than is allowed?
 
-Turns are paired by what they answer, and a limit is broken only where the whole 95 % confidence interval of the
-difference (bootstrap over the pairs) lies beyond it; noise alone breaks nothing, and a handful of pairs decides
-nothing. Pure; it reads no file.
+Turns are paired by what they answer, and a limit is broken only if the whole 95 % confidence interval of the difference
+(bootstrap over the pairs) lies beyond it; noise alone breaks nothing, and a handful of pairs decides nothing. Pure; it
+reads no file.
 """
 
 import re
@@ -19,7 +19,7 @@ from pipelines.stopwatch.summary import numbered
 from pipelines.stopwatch.timeline import Stage
 
 _RESAMPLES = 2_000
-_FEWEST = 5  # of fewer pairs, resampling them says nothing of others
+_FEWEST = 5  # resampling fewer pairs says nothing about others
 _WRITTEN = re.compile(
     r"(?:(?P<stage>[a-z_]+)\.)?(?P<statistic>p50|p95|p99|mean)\s*>\s*(?P<sign>\+?)(?P<number>\d+(?:\.\d+)?)\s*(?P<unit>%|ms)"
 )
@@ -70,8 +70,8 @@ class Limit:
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """A limit held against one LLM and mode; `value` and `interval` are in the limit's own unit, the latter None where
-    the pairs are too few.
+    """A limit held against one LLM and mode; `value` and `interval` are in the limit's own unit, the latter None if the
+    pairs are too few.
     """
 
     limit: Limit
@@ -122,7 +122,7 @@ def parse_limit(text: str) -> Limit:
     """Read `p95>+10%`. Raises InputError that says what is expected."""
     match = _WRITTEN.fullmatch(text.strip())
     if match is None or (match["unit"] == "%" and not match["sign"]):
-        raise InputError(f"--fail-if {text!r} is no limit: {_RIGHT}")
+        raise InputError(f"--fail-if {text!r} is not a valid limit: {_RIGHT}")
     stage = match["stage"]
     if stage is not None and stage not in list(Stage):
         raise InputError(f"--fail-if {text!r}: stage {stage!r} is not one of: {', '.join(Stage)}")
@@ -130,7 +130,7 @@ def parse_limit(text: str) -> Limit:
 
 
 def judge(limit: Limit, turns: Sequence[TurnRecord], baseline: Sequence[TurnRecord], llm: str, mode: str) -> Judged:
-    """Hold the turns of one LLM and mode against those of the baseline. Raises InputError where no turn has a pair."""
+    """Hold the turns of one LLM and mode against those of the baseline. Raises InputError if no turn has a pair."""
     ours, theirs = (
         {key: value for key, turn in numbered(side) if (value := _value(turn, limit)) is not None}
         for side in (turns, baseline)

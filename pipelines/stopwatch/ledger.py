@@ -1,7 +1,7 @@
 """Tokens and money: what an answer took, what speculation threw away, what failover paid twice.
 
-Counts are the provider's own where it told them, else estimates. Cached prompt tokens are reported and not made
-cheaper: the catalogue holds no price for them. Where a price is unknown the cost is None, never 0.
+Counts are the provider's own if it reported them, otherwise estimates. Cached prompt tokens are reported and not made
+cheaper: the catalogue holds no price for them. If a price is unknown, the cost is None, never 0.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -18,7 +18,7 @@ Prices = Mapping[str, Model]
 
 
 def usage_of(reply: ReplyMarks, prices: Prices) -> TokenUsage:
-    """The tokens and the price of an answer; `abandoned_…` is what failover gave up and pays all the same."""
+    """The tokens and the price of an answer; `abandoned_…` is what failover gave up and pays for nonetheless."""
     abandoned = [given_up for request in reply.requests for given_up in _abandoned(request)]
     cached = [r.usage.cached_tokens for r in reply.requests if r.usage and r.usage.cached_tokens is not None]
     return TokenUsage(

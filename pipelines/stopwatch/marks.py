@@ -1,6 +1,6 @@
 """The marks of an answer: what its stages note while they work, in process time, for the trace to read.
 
-"Never happened" is None. It knows neither the stages nor the trace.
+"Never happened" is None. Independent of the stages and of the trace.
 """
 
 from dataclasses import dataclass, field, replace
@@ -12,7 +12,7 @@ from pipelines.playout import Played
 
 @dataclass(slots=True)
 class ToolRun:
-    """One call of a tool: what was told to the model, whether it tells of a failure, and when it ran.
+    """One call of a tool: what the model was told, whether that reports a failure, and when it ran.
 
     `on_a_guess` is whether it began before the turn was committed.
     """
@@ -75,7 +75,9 @@ class Playout:
     played: list[Played] = field(default_factory=list)
 
     def delay(self, from_s: float, by_s: float) -> None:
-        """The output was silent from `from_s` on for `by_s`: what had not sounded by then sounds so much later."""
+        """The output was silent from `from_s` on for `by_s`: what had not been played by then is played that much
+        later.
+        """
         self.played = [
             replace(unit, start_s=unit.start_s + by_s * (unit.start_s > from_s), end_s=unit.end_s + by_s)
             if unit.end_s > from_s

@@ -1,4 +1,4 @@
-"""Percentiles, and the confidence intervals without which no difference is claimed. Pure; it knows no turn."""
+"""Percentiles, and the confidence intervals without which no difference is claimed. Pure; independent of turns."""
 
 from collections.abc import Callable, Sequence
 
@@ -14,7 +14,7 @@ Statistic = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 
 
 class Percentiles(Record):
-    """Of some values, with linear interpolation; None where there is nothing to count."""
+    """Of some values, with linear interpolation; None if there is nothing to count."""
 
     p50: float | None
     """The median."""
@@ -43,7 +43,7 @@ def percentiles(values: Sequence[float | None]) -> Percentiles:
 def interval_of_median(values: Sequence[float], level: float = 0.95) -> tuple[float, float] | None:
     """The percentile bootstrap of the median (Efron 1979, 2,000 resamples, fixed seed) of, say, paired differences.
 
-    None for a single one, which tells nothing of how much the next would differ.
+    None for a single one, which says nothing about how much the next would differ.
     """
     if len(values) < 2:
         return None

@@ -1,9 +1,9 @@
-"""The records of a trace, a session and then its turns, as types: the contract with whoever reads traces.
+"""The records of a trace, a session and then its turns, as types: the contract with all readers of traces.
 
 `pipelines.stopwatch.trace` makes a turn's, whichever engine took it; reports, comparisons and exports read it. The
 names of the fields are those of the JSON: fields may be added, never renamed. Each says its unit and its meaning, which
 the JSON schema repeats. Times named `_ms` are milliseconds after the true end of the user's speech unless they are said
-to be lengths, negative before it; what never happened is None. It knows neither files nor how anything was measured.
+to be lengths, negative before it; what never happened is None. Independent of files and of how anything was measured.
 """
 
 from typing import Literal
@@ -26,16 +26,16 @@ class Record(BaseModel):
 
 
 class PathSegment(Record):
-    """A stretch of the critical path: who was waited for."""
+    """A stretch of the critical path: what was waited for."""
 
     stage: Stage
     """The stage that was waited for."""
     ms: float
-    """Its length in ms; 0 for a stage that worked for the answer without anybody waiting for it."""
+    """Its length in ms; 0 for a stage that worked for the answer without being waited for."""
     start_ms: float
-    """Where it begins, in ms after the end of the user's speech."""
+    """When it begins, in ms after the end of the user's speech."""
     end_ms: float
-    """Where it ends, in ms after the end of the user's speech."""
+    """When it ends, in ms after the end of the user's speech."""
 
 
 class SpanRecord(Record):
@@ -48,9 +48,9 @@ class SpanRecord(Record):
     label: str = ""
     """What tells it from others of its stage, such as `unit 2`."""
     start_ms: float
-    """Where it begins, in ms after the end of the user's speech."""
+    """When it begins, in ms after the end of the user's speech."""
     end_ms: float
-    """Where it ends, in ms after the end of the user's speech."""
+    """When it ends, in ms after the end of the user's speech."""
     after: tuple[int, ...] = ()
     """The spans whose results it waited for, by id."""
     critical_ms: float = 0.0
@@ -94,7 +94,7 @@ class Speculation(Record):
     wasted_tokens: int = 0
     """Completion tokens of what was thrown away."""
     wasted_cost_usd: float | None = None
-    """The price of what was thrown away, in US dollars; None where one is unknown."""
+    """The price of what was thrown away, in US dollars; None if one is unknown."""
 
 
 class TokenUsage(Record):
@@ -105,24 +105,24 @@ class TokenUsage(Record):
     completion_tokens: int = 0
     """Completion tokens of all its requests, reasoning included."""
     cached_tokens: int | None = None
-    """Prompt tokens that the provider took from its cache; None where it does not tell."""
+    """Prompt tokens that the provider took from its cache; None if it does not say."""
     cost_usd: float | None = None
-    """In US dollars; None where a price is unknown."""
+    """In US dollars; None if a price is unknown."""
     estimated: bool = False
-    """Whether the provider did not tell all of these counts."""
+    """Whether the provider did not report all of these counts."""
     abandoned_requests: int = 0
-    """Requests that failover gave up after they had been accepted: they are paid all the same."""
+    """Requests that failover gave up after they had been accepted: they are paid for nonetheless."""
     abandoned_tokens: int = 0
     """Their prompt tokens."""
     abandoned_cost_usd: float | None = 0.0
-    """Their price in US dollars; None where one is unknown."""
+    """Their price in US dollars; None if one is unknown."""
 
 
 class ContextSize(Record):
     """How much of the conversation the last request of the answer held."""
 
     dropped_turns: int = 0
-    """Oldest turns that were left out, for want of room."""
+    """Oldest turns that were left out, for lack of room."""
     estimated_tokens: int = 0
     """Tokens of what was sent, by estimate."""
 
@@ -150,7 +150,7 @@ class ToolRecord(Record):
     result: str = ""
     """What the model was told, cut to 300 characters."""
     failed: bool = False
-    """Whether that tells of a failure."""
+    """Whether that reports a failure."""
     read_only: bool = False
     """Whether the tool changes nothing, so that it may run on a guess."""
     on_a_guess: bool = False
@@ -158,7 +158,7 @@ class ToolRecord(Record):
     start_ms: float
     """When it began, in ms after the end of the user's speech."""
     ms: float | None = None
-    """How long it ran, in ms; None where it did not end."""
+    """How long it ran, in ms; None if it did not end."""
 
 
 class FalseStartRecord(Record):
@@ -184,9 +184,9 @@ class TranscriptRecord(Record):
     start_ms: float
     """When the decode began, in ms after the end of the user's speech."""
     ready_ms: float
-    """When it was there, in ms after the end of the user's speech."""
+    """When it was ready, in ms after the end of the user's speech."""
     end_probability: float | None = None
-    """How sure the recogniser was that a sentence ends here, 0 to 1; None where it does not tell."""
+    """How sure the recogniser was that a sentence ends here, 0 to 1; None if it does not say."""
 
 
 class RequestRecord(Record):
@@ -211,13 +211,13 @@ class RequestRecord(Record):
     answer_tokens: int = 0
     """Completion tokens without reasoning: the provider's count, else one for each piece of the stream."""
     prompt_tokens: int | None = None
-    """The provider's count; None where it does not tell."""
+    """The provider's count; None if it does not say."""
     completion_tokens: int | None = None
-    """The provider's count, reasoning included; None where it does not tell."""
+    """The provider's count, reasoning included; None if it does not say."""
     reasoning_tokens: int | None = None
-    """The provider's count; None where it does not tell."""
+    """The provider's count; None if it does not say."""
     cached_tokens: int | None = None
-    """Prompt tokens from the provider's cache; None where it does not tell."""
+    """Prompt tokens from the provider's cache; None if it does not say."""
     broken: str | None = None
     """Why the stream ended early."""
 
@@ -228,9 +228,9 @@ class UnitRecord(Record):
     text: str
     """As it was handed to the synthesizer."""
     start_ms: float
-    """When that was, in ms after the end of the user's speech."""
+    """When that happened, in ms after the end of the user's speech."""
     first_pcm_ms: float | None = None
-    """When its first sound was there, in ms after the end of the user's speech."""
+    """When its first sound was ready, in ms after the end of the user's speech."""
     end_ms: float | None = None
     """When all of it was, in ms after the end of the user's speech; that may wait for the playout."""
 
@@ -251,7 +251,7 @@ class LiveKitTimes(Record):
 
 
 class TurnHeader(Record):
-    """What only the caller knows of a turn: with what it was taken, where, and what was really said."""
+    """What only the caller knows about a turn: what it was taken with, where, and what was really said."""
 
     recording: str | None = None
     """The name of the recording that was replayed; None in a live conversation."""
@@ -260,7 +260,7 @@ class TurnHeader(Record):
     held_out: bool | None = None
     """Whether nothing was tuned on that recording's voice."""
     mode: str
-    """`sequential`, `streaming` or `speculative`; `agent-session` where LiveKit's AgentSession took the turn."""
+    """`sequential`, `streaming` or `speculative`; `agent-session` if LiveKit's AgentSession took the turn."""
     llm: str
     """The model that was asked, by its name in the catalogue."""
     simulated: bool = False
@@ -272,9 +272,9 @@ class TurnHeader(Record):
     labelled: bool = True
     """Whether the end of speech is a labelled one; else it is the voice activity's own, which is late."""
     reference: str | None = None
-    """What was really said, where a label says so."""
+    """What was really said, if a label says so."""
     scored_transcript: str | None = None
-    """What the word error rate was taken of: all that was heard of the label, None where it is not scored here."""
+    """What the word error rate was computed on: all that was heard of the label; None if it is not scored here."""
     wer: float | None = None
     """Word error rate against the reference, 0 for no error."""
     false_cut_in: bool = False
@@ -301,7 +301,7 @@ class TurnRecord(TurnHeader):
     """One utterance of the user and the agent's answer to it."""
 
     index: int | None = None
-    """Its number in the trace, from 0; None where it was not read from one."""
+    """Its number in the trace, from 0; None if it was not read from one."""
     transcript: str = ""
     """What was understood, and answered."""
     reply: str = ""
@@ -311,7 +311,7 @@ class TurnRecord(TurnHeader):
     outcome: Outcome
     """How the turn ended; only completed ones count in percentiles."""
     turn_latency_ms: float | None = None
-    """End of the user's speech to the first audible sample, in ms; None where nothing was heard after it."""
+    """End of the user's speech to the first audible sample, in ms; None if nothing was heard after it."""
     llm_leg_ms: float | None = None
     """How many ms of it the turn waited for the LLM."""
     critical_path: tuple[PathSegment, ...] = ()
@@ -321,23 +321,23 @@ class TurnRecord(TurnHeader):
     speculation: Speculation = Speculation()
     """What was begun early."""
     usage: TokenUsage | None = None
-    """What the answer took; None where there was none."""
+    """What the answer took; None if there was none."""
     context: ContextSize | None = None
-    """What the model was sent of the conversation; None where it was not asked."""
+    """What the model was sent of the conversation; None if it was not asked."""
     failover: tuple[FailoverRecord, ...] = ()
     """What failover decided."""
     tools: tuple[ToolRecord, ...] = ()
     """The tools that the answer called."""
     filler_ms: float | None = None
-    """When the agent said that it takes a moment, in ms after the end of the user's speech."""
+    """When the agent said that it would take a moment, in ms after the end of the user's speech."""
     cut_ms: float | None = None
     """When the answer was cut short, in ms after the end of the user's speech."""
     resumed_ms: tuple[float, ...] = ()
-    """When the user went on although the turn was held for over, in ms after the end of the user's speech."""
+    """When the user went on although the turn was taken to be over, in ms after the end of the user's speech."""
     false_starts: tuple[FalseStartRecord, ...] = ()
-    """Where the agent fell silent for nothing."""
+    """Where the agent fell silent without need."""
     starved_ms: float | None = None
-    """Silence within the answer for want of speech, in ms; None where it is not known."""
+    """Silence within the answer for lack of speech, in ms; None if unknown."""
     error: str | None = None
     """What failed, for people."""
     transcripts: tuple[TranscriptRecord, ...] | None = None

@@ -1,7 +1,7 @@
 """What many turns come to: the summary of a run, and the rows of a comparison.
 
-It computes over records and knows no file, terminal or chart. Percentiles are over completed turns only: interrupted,
-tool and failed ones are counted beside them.
+It computes over records, independent of files, terminals and charts. Percentiles are over completed turns only:
+interrupted, tool and failed ones are counted beside them.
 """
 
 from collections import Counter
@@ -41,9 +41,9 @@ class FailoverSummary(Record):
     decisions: dict[str, int]
     """How often each, by its action."""
     abandoned_requests: int
-    """Requests that were given up and paid all the same."""
+    """Requests that were given up and paid for nonetheless."""
     abandoned_cost_usd: float | None
-    """Their price in US dollars; None where one is unknown."""
+    """Their price in US dollars; None if one is unknown."""
     states: dict[str, FailoverState]
     """How things stood at the end with each model that has a standby, by the model's name."""
 
@@ -60,13 +60,13 @@ class Summary(Record):
     event_loop_lag_ms: Percentiles
     """How much later than asked for a sleeping task was woken, ms."""
     wer: float | None
-    """Word error rate over all words of the voices that were tuned on; None where nothing was scored."""
+    """Word error rate over all words of the voices that were tuned on; None if nothing was scored."""
     wer_held_out: float | None
     """The same for held-out voices."""
     outcomes: dict[str, int]
-    """How many turns ended how."""
+    """How many turns ended in each way."""
     early_commits: int
-    """Turns held for over before they were, heard or taken back in time."""
+    """Turns taken to be over before they were, whether heard or withdrawn in time."""
     false_cut_ins: int
     """Those of them that were heard."""
     starved_ms: float
@@ -76,7 +76,7 @@ class Summary(Record):
     failover: FailoverSummary
     """What failover did."""
     cost_usd: float | None
-    """US dollars for all that was asked, also for what came to nothing; None where a price is unknown."""
+    """US dollars for everything that was asked, including what came to nothing; None if a price is unknown."""
 
 
 class Row(Record):
@@ -107,11 +107,11 @@ class Row(Record):
     wasted_tokens: int
     """Completion tokens of replies that were thrown away."""
     cost_usd: float | None
-    """US dollars for all that was asked; None where a price is unknown."""
+    """US dollars for everything that was asked; None if a price is unknown."""
     delta_ms: float | None
     """The median difference to the baseline's turns, turn by turn; None for the baseline itself."""
     ci95_ms: tuple[float, float] | None
-    """Its 95 % interval; None where there are too few pairs for one."""
+    """Its 95 % interval; None if there are too few pairs."""
     failed: int
     """How many turns failed."""
 
@@ -159,7 +159,7 @@ def _speculation(completed: Sequence[TurnRecord]) -> SpeculationSummary:
 
 
 def _total_cost(turns: Iterable[TurnRecord]) -> float | None:
-    """Dollars for all that was asked, also in vain; None as soon as one price is unknown."""
+    """Dollars for everything that was asked, including in vain; None as soon as one price is unknown."""
     return _sum_usd(
         cost
         for turn in turns
@@ -231,7 +231,7 @@ def _row(llm: str, mode: str, cell: Sequence[TurnRecord], baseline: Sequence[Tur
 def _paired(
     turns: Sequence[TurnRecord], baseline: Sequence[TurnRecord]
 ) -> tuple[float | None, tuple[float, float] | None]:
-    """The median difference over turns that both have, and its interval, None where only one has; (None, None) for the
+    """The median difference over turns that both have, and its interval, None if only one has; (None, None) for the
     baseline itself.
     """
     reference = {key: turn.turn_latency_ms for key, turn in numbered(baseline)}

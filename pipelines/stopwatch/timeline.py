@@ -1,8 +1,8 @@
 """Where the milliseconds of a turn went: spans, and the critical path through them.
 
 A span is a piece of work with the spans whose results it waited for. The critical path is walked backwards from the
-last span: at each point, which input arrived last? What nobody worked in is `overhead`. It knows no stage's code,
-only names and times.
+last span: at each point, which input arrived last? Time in which no stage worked is `overhead`. Independent of the
+stages' code: only names and times.
 """
 
 from collections.abc import Mapping, Sequence

@@ -72,13 +72,13 @@ def wall_time(at_s: float, now_s: float) -> str:
 
 
 class BargeIns:
-    """How far into an answer the user began to speak who interrupted it. It is told of each turn, in order."""
+    """How far into an answer its interruption began. It takes each turn in order."""
 
     def __init__(self) -> None:
         self._answered_s: float | None = None  # when the newest answer that was interrupted had become audible
 
     def ms(self, marks: TurnMarks, speech_start_s: float) -> int | None:
-        """For a turn that began then, in ms; None where it interrupted nothing."""
+        """For a turn that began then, in ms; None if it interrupted nothing."""
         answered_s = self._answered_s
         interrupted = marks.answer if marks.outcome is Outcome.INTERRUPTED else None
         self._answered_s = interrupted.playout.audible_s if interrupted else None
@@ -96,7 +96,7 @@ def _llm_leg_ms(path: Sequence[Segment]) -> float | None:
 
 
 def _hidden(trace: TurnTrace) -> list[Segment]:
-    """The stages that worked for the answer without anybody waiting for them: each shows 0, at the end of speech."""
+    """The stages that worked for the answer without being waited for: each shows 0, at the end of speech."""
     worked = dict.fromkeys(span.stage for span in trace.timeline.spans.values() if not span.discarded)
     shown = {segment.stage for segment in trace.path}
     hidden = [stage for stage in worked if stage not in shown | _NEVER_ON_PATH]
@@ -155,7 +155,7 @@ def _replies(marks: TurnMarks) -> list[ReplyMarks]:
 
 
 def _context(requests: Sequence[Request]) -> ContextSize | None:
-    """How much of the conversation the last request held; turns are dropped from the front, and whole."""
+    """How much of the conversation the last request held; whole turns are dropped from the front."""
     if not requests:
         return None
     fitted = requests[-1].context
@@ -181,7 +181,7 @@ def _tool_run(run: ToolRun, trace: TurnTrace) -> ToolRecord:
 
 
 def _filler_ms(requests: Sequence[Request], trace: TurnTrace) -> float | None:
-    """When the agent said that it takes a moment."""
+    """When the agent said that it would take a moment."""
     return next((_at_ms(r.filler_s, trace) for r in requests if r.filler_s is not None), None)
 
 

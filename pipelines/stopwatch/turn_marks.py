@@ -31,7 +31,7 @@ class ReplyMarks:
 @dataclass(frozen=True, slots=True, eq=False)
 class TurnMarks:
     """A turn that is over. `early` are the replies begun before it was committed, in order; `answer` may be one of
-    them. `heard` is what was played of it, `starved_ms` None where the engine does not tell.
+    them. `heard` is what was played of it, `starved_ms` None if the engine does not report it.
     """
 
     outcome: Outcome

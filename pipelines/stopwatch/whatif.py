@@ -79,16 +79,16 @@ class Change:
 
 
 def read_turn(turn: TurnRecord) -> Recorded | None:
-    """A recorded turn as predictions need it, None where it did not complete, was not heard while it was spoken or is
-    no one LLM's behaviour (finished by a standby, or asked again).
+    """A recorded turn as predictions need it, None if it did not complete, was not recognised while it was spoken, or
+    does not show a single LLM's behaviour (finished by a standby, or asked again).
 
-    Raises InputError for a turn that an older Quickturn recorded without what this takes.
+    Raises InputError for a turn that an older Quickturn recorded without what this needs.
     """
     answers = [request for request in turn.requests if not request.discarded]
     if turn.outcome is not Outcome.COMPLETED or turn.turn_latency_ms is None or turn.mode == Mode.SEQUENTIAL:
         return None
     if turn.transcripts is None:
-        raise InputError("the trace does not hold when each transcript came (an older Quickturn): record it again")
+        raise InputError("the trace does not say when each transcript came (an older Quickturn): record it again")
     if len(answers) != 1 or not turn.units:
         return None
     request, unit, stages = answers[0], turn.units[0], turn.stages

@@ -9,12 +9,11 @@ import sys
 from pathlib import Path
 from statistics import median
 
-from agent.measure.statistics import percentiles
-
 from agent.setup.config import load_config
 from agent.setup.engines import read_catalogue
 from agent.whatif.points import read_base, speed_of
 from pipelines.modes import Mode
+from pipelines.stopwatch.percentiles import percentiles
 from pipelines.stopwatch.whatif import Change, predict, read_turn
 
 
@@ -22,16 +21,15 @@ def main(path: Path) -> None:
     """Predict every turn from the others and print the errors."""
     catalogue = read_catalogue(load_config())
     base = read_base(path, catalogue)
-    turns = [(document, turn) for document in base.trace.turns if (turn := read_turn(document))]
+    turns = [(record, turn) for record in base.trace.turns if (turn := read_turn(record))]
     errors: list[tuple[float, str]] = []
-    for document, turn in turns:
-        change = Change(Mode(document["mode"]), speed_of(document["llm"], catalogue, base))
-        others = [other for of, other in turns if of is not document and other.recording == turn.recording]
+    for record, turn in turns:
+        change = Change(Mode(record.mode), speed_of(record.llm, catalogue, base))
+        others = [other for of, other in turns if of is not record and other.recording == turn.recording]
         predicted_ms = median(predict(other, change).latency_ms for other in others)
-        cell = f"{document['recording']}, {document['llm']}, {document['mode']}"
-        errors.append((predicted_ms - turn.latency_ms, cell))
+        errors.append((predicted_ms - turn.latency_ms, f"{record.recording}, {record.llm}, {record.mode}"))
     found = percentiles([abs(ms) for ms, _ in errors])
-    print(f"|predicted - measured| p50 {found['p50']} ms, p95 {found['p95']} ms over {found['n']} turns")
+    print(f"|predicted - measured| p50 {found.p50} ms, p95 {found.p95} ms over {found.n} turns")
     for ms, cell in sorted(errors, key=lambda error: -abs(error[0]))[:5]:
         print(f"{ms:+6.1f} ms  {cell}")
 

@@ -104,7 +104,7 @@ def test_where_the_server_tells_no_usage_a_token_a_delta_is_the_least() -> None:
     (row,) = bench_rows(plan, outcome, {"a/model": False})
     assert "≥ 100" in speed_cells(row)
     assert row.tokens_per_success is None
-    assert any("tells no token usage" in note for note in notes([row]))
+    assert any("reports no token usage" in note for note in notes([row]))
 
 
 def test_an_empty_answer_is_an_error_and_no_success() -> None:

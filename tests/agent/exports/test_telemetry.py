@@ -155,7 +155,7 @@ def test_a_trace_without_wall_clock_times_cannot_be_sent(tmp_path: Path, capsys:
     del old["speech_end_at"]
     trace.write_text("\n".join(map(json.dumps, [plain(SESSION), old])) + "\n")
     assert quickturn("report", trace, "--out", tmp_path / "out", "--otlp", "http://127.0.0.1:9") == 2
-    assert "record it anew" in capsys.readouterr().err
+    assert "record it again" in capsys.readouterr().err
 
 
 def test_an_endpoint_that_is_no_url_is_refused() -> None:
