@@ -160,6 +160,7 @@ def test_help_answers_in_half_a_second() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_json_is_one_document_on_stdout_and_nothing_else(wav: Path, capsys: pytest.CaptureFixture[str]) -> None:
     code = quickturn("replay", wav, "--json")
     out = capsys.readouterr().out

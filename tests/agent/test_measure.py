@@ -57,6 +57,7 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> tuple[Measured, Path]:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(60)
 def test_a_real_run_answers_what_was_asked_and_stays_silent_where_nobody_spoke(measured: tuple[Measured, Path]) -> None:
     turns = {turn.recording: turn for turn in measured[0].turns}
@@ -70,6 +71,7 @@ def test_a_real_run_answers_what_was_asked_and_stays_silent_where_nobody_spoke(m
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_the_wav_of_a_real_run_holds_the_turn_latency_of_its_trace(measured: tuple[Measured, Path]) -> None:
     """Read by ear: from the labelled end of speech to the first audible window of 5 ms on the agent's track."""
     result, out = measured
@@ -83,6 +85,7 @@ def test_the_wav_of_a_real_run_holds_the_turn_latency_of_its_trace(measured: tup
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_the_segments_of_a_real_run_tile_each_turn(measured: tuple[Measured, Path]) -> None:
     completed = [turn for turn in measured[0].turns if turn.outcome == "completed"]
     for turn in completed:
@@ -90,6 +93,7 @@ def test_the_segments_of_a_real_run_tile_each_turn(measured: tuple[Measured, Pat
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_real_run_leaves_wavs_traces_and_a_report(measured: tuple[Measured, Path]) -> None:
     result, out = measured
     for path in (out / "alone.jsonl", out / "run" / "trace.jsonl"):
@@ -102,6 +106,7 @@ def test_a_real_run_leaves_wavs_traces_and_a_report(measured: tuple[Measured, Pa
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_the_document_of_a_real_run_is_json_with_its_four_parts(measured: tuple[Measured, Path]) -> None:
     document = json.loads(json.dumps(measured[0].record().model_dump(mode="json"), allow_nan=False))
     assert set(document) == {"turns", "summary", "rows", "session"}

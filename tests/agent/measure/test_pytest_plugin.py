@@ -35,6 +35,7 @@ def run_pytest(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str
 
 
 @pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(60)
 def test_a_users_test_gets_the_turn_of_a_recording(tmp_path: Path) -> None:
     (tmp_path / "test_theirs.py").write_text(USERS_TEST)

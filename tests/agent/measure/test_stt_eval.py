@@ -65,6 +65,7 @@ def test_recordings_without_labels_are_refused() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(60)
 def test_the_default_model_is_evaluated_on_shipped_recordings_as_json(capsys: pytest.CaptureFixture[str]) -> None:
     recordings = shipped("question_short", "one_word", "silence")
@@ -80,6 +81,7 @@ def test_the_default_model_is_evaluated_on_shipped_recordings_as_json(capsys: py
 
 
 @pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(60)
 def test_in_real_time_the_final_is_measured_from_the_end_of_the_speech(capsys: pytest.CaptureFixture[str]) -> None:
     stt_eval.run(shipped("one_word"), ["whisper:tiny.en"], None, real_time=True, as_json=True)
@@ -88,6 +90,7 @@ def test_in_real_time_the_final_is_measured_from_the_end_of_the_speech(capsys: p
 
 
 @pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(60)
 def test_the_table_shows_each_recording_and_each_choice(capsys: pytest.CaptureFixture[str]) -> None:
     stt_eval.run(shipped("one_word"), ["whisper:tiny.en"], [12.0, 30.0], as_json=False)

@@ -65,6 +65,7 @@ def stock(pcm: Pcm) -> str:
     return "".join(segment.text for segment in segments).strip()
 
 
+@pytest.mark.long
 def test_a_window_of_30_s_gives_the_words_of_stock_transcribe() -> None:
     theirs = [stock(speech(recording)) for recording in questions()[:6]]
     # Stock Whisper hears 10 ms of silence more, which may tip a word that was in doubt.
@@ -76,10 +77,12 @@ def errors(window_s: float) -> float:
     return word_error_rate(said, [answer(number, window_s) for number in range(len(said))])
 
 
+@pytest.mark.long
 def test_a_window_of_12_s_understands_as_well_as_the_stock_one() -> None:
     assert errors(12.0) <= min(0.06, errors(30.0) + 0.01)
 
 
+@pytest.mark.long
 def test_a_runaway_decode_is_repeated_in_the_widest_window() -> None:
     cautious = WhisperModel(whisper_path("tiny.en"), guards=Guards(max_words_per_s=-1.0))
     assert cautious.decode(speech(questions()[0]))[0] == ()
@@ -89,6 +92,7 @@ def test_a_runaway_decode_is_repeated_in_the_widest_window() -> None:
     assert model().runaways == before
 
 
+@pytest.mark.long
 def test_finished_questions_end_with_a_mark() -> None:
     marked = sum(answer(number, 12.0)[-1] in ".?!" for number in range(len(questions())))
     assert marked >= 0.9 * len(questions())
@@ -99,6 +103,7 @@ def told(pcm: Pcm, *, tells_end: bool) -> list[float | None]:
     return [word.end_probability for word in model(tells_end=tells_end).decode(pcm)[0]]
 
 
+@pytest.mark.long
 def test_the_end_is_told_for_the_last_word_and_only_where_it_is_asked_for() -> None:
     pcm = speech(questions()[0])
     *inside, last = told(pcm, tells_end=True)
@@ -120,6 +125,7 @@ def test_word_times_grow_and_cover_the_speech() -> None:
         assert words[-1].start_samples > label.end_samples - 2 * quarter
 
 
+@pytest.mark.long
 def test_known_frames_do_not_change_the_text() -> None:
     for number in range(4):
         pcm = speech(questions()[number])
@@ -193,6 +199,7 @@ def frames(pcm: Pcm) -> list[Heard]:
     return [AudioFrame(pcm[i : i + 320], i) for i in range(0, len(pcm), 320)]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("at_once", [10_000, 500], ids=["all at once", "growing"])
 def test_forty_seconds_of_speech_without_a_pause_are_understood(at_once: int) -> None:
     parts: list[Pcm] = []
@@ -213,6 +220,7 @@ def test_forty_seconds_of_speech_without_a_pause_are_understood(at_once: int) ->
     assert len(pcm) - starts[-1] < 2 * 16_000
 
 
+@pytest.mark.long
 def test_stable_words_are_nearly_all_kept() -> None:
     stable = kept = 0
     for recording in questions()[:10]:

@@ -86,6 +86,7 @@ def undivided(path: Path, text: str, *, normalised: bool = False) -> list[np.nda
 # ---------------------------------------------------------------- the same speech as the undivided voice's
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "text",
     ["Yes.", "I", "Your table is booked.", LONG, LONG * 3, "Really? Yes! The train, at nine, is late.", "42"],
@@ -108,6 +109,7 @@ def test_a_long_sentence_begins_with_a_short_piece_that_is_audible(voice: Piper)
     assert len(first) - audible > 0.2 * voice.sample_rate_hz
 
 
+@pytest.mark.long
 def test_it_is_about_as_loud_as_piper_itself_and_nothing_clips(voice: Piper, path: Path) -> None:
     texts = [LONG, "Your table is booked for two at seven.", "Could you repeat the last four digits?", "One moment."]
     ours = [np.concatenate(spoken(voice, text)) / 32767 for text in texts]

@@ -234,6 +234,7 @@ async def ask(set_up: SetUp, *names: str) -> list[tuple[TurnRecord, float]]:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_the_real_models_answer_recordings_in_an_agent_session() -> None:
     pytest.importorskip("livekit.plugins.openai", reason="pip install livekit-plugins-openai")
     told = asyncio.run(ask(BEST, "coffee_shop"))

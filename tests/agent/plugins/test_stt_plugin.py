@@ -1,103 +1,40 @@
-"""Our speech stages as LiveKit plugins: alone in driven time, and in real AgentSessions that are in no room."""
+"""The speech-to-text plugin: events, captions, flush and end, input and streams."""
 
 import asyncio
-from collections.abc import Callable
-from dataclasses import dataclass, field
 from types import SimpleNamespace
 
-import numpy as np
 import pytest
 from livekit import rtc
-from livekit.agents import APIConnectOptions, APIError, stt, tts
+from livekit.agents import APIConnectOptions, APIError, stt
 
 from agent import plugins
 from agent.plugins.captions import Captions, from_media_start
-from agent.room.agent_session.playout_tap import PlayoutTap, Tapped
 from pipelines.errors import InputError, StageError
-from pipelines.events import SAMPLE_RATE_HZ, AudioFrame, Pcm, Transcript
-from tests.agent.room.livekit_io import Loudspeaker
-from tests.scripted import ENDPOINTING, ScriptedSTT, ScriptedTTS, loudness, now, silence, voice
-from tests.virtual_time import run
-
-LEAD, SPEECH = silence(320), voice(1_600)
-END_MS = 1_920
-START, INTERIM, PREFLIGHT, FINAL, END, USAGE = (
-    stt.SpeechEventType.START_OF_SPEECH,
-    stt.SpeechEventType.INTERIM_TRANSCRIPT,
-    stt.SpeechEventType.PREFLIGHT_TRANSCRIPT,
-    stt.SpeechEventType.FINAL_TRANSCRIPT,
-    stt.SpeechEventType.END_OF_SPEECH,
-    stt.SpeechEventType.RECOGNITION_USAGE,
+from pipelines.events import AudioFrame, Transcript
+from tests.agent.plugins.plugin_scenes import (
+    END,
+    END_MS,
+    FINAL,
+    FLUSH,
+    INTERIM,
+    LEAD,
+    LONG_PAUSE,
+    PAUSE,
+    PREFLIGHT,
+    SPEECH,
+    START,
+    USAGE,
+    Told,
+    hear,
+    listen,
+    plugin,
+    speak,
 )
-
-
-def plugin(engine: ScriptedSTT) -> plugins.STT:
-    return plugins.STT(engine, endpointing=ENDPOINTING, turn_detector=None, new_probability=lambda: loudness)
-
-
-@dataclass
-class Told:
-    """A stream's events, each with the ms since its input began at which it came."""
-
-    events: list[tuple[float, stt.SpeechEvent]] = field(default_factory=list)
-
-    @property
-    def kinds(self) -> list[stt.SpeechEventType]:
-        return [event.type for _, event in self.events]
-
-    def texts(self, *kinds: stt.SpeechEventType) -> list[str]:
-        return [event.alternatives[0].text for _, event in self.events if event.type in kinds]
-
-    def ms(self, kind: stt.SpeechEventType) -> list[float]:
-        return [ms for ms, event in self.events if event.type is kind]
-
-
-FLUSH, PAUSE, LONG_PAUSE = "flush", "nothing for 0.7 s", "nothing for 5 s"
-Part = Pcm | str
-
-
-async def speak(stream: stt.RecognizeStream, *parts: Part, rate_hz: int = SAMPLE_RATE_HZ, channels: int = 1) -> None:
-    """Push in real time, frames of 10 ms."""
-    due_s, frame = now(), rate_hz // 100
-    for part in parts:
-        if isinstance(part, str):
-            if part == FLUSH:
-                stream.flush()
-            due_s += {FLUSH: 0.0, PAUSE: 0.7, LONG_PAUSE: 5.0}[part]
-            continue
-        pcm = np.repeat(part, rate_hz // SAMPLE_RATE_HZ)
-        for start in range(0, len(pcm), frame):
-            piece = np.repeat(pcm[start : start + frame], channels)
-            due_s += 0.01
-            await asyncio.sleep(due_s - now())
-            stream.push_frame(rtc.AudioFrame(piece.tobytes(), rate_hz, channels, len(piece) // channels))
-
-
-async def listen(stream: stt.RecognizeStream, *parts: Part, rate_hz: int = SAMPLE_RATE_HZ, channels: int = 1) -> Told:
-    told, began_s = Told(), now()
-
-    async def note() -> None:
-        async for event in stream:
-            told.events.append((round((now() - began_s) * 1_000, 3), event))
-
-    async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(note())
-        await speak(stream, *parts, rate_hz=rate_hz, channels=channels)
-        stream.end_input()
-    await stream.aclose()
-    return told
-
-
-def hear(engine: ScriptedSTT, *parts: Part, rate_hz: int = SAMPLE_RATE_HZ, channels: int = 1) -> Told:
-    async def main() -> Told:
-        return await listen(plugin(engine).stream(), *parts, rate_hz=rate_hz, channels=channels)
-
-    return run(main())
+from tests.scripted import ScriptedSTT, now, silence, voice
+from tests.virtual_time import run
 
 
 # ---------------------------------------------------------------- speech to text: events
-
-
 def test_an_utterance_is_told_from_its_start_to_its_end() -> None:
     told = hear(ScriptedSTT(partials=((900, "What time", False),)), LEAD, SPEECH, silence(500))
     assert told.kinds == [START, INTERIM, PREFLIGHT, FINAL, END, USAGE]
@@ -153,8 +90,6 @@ def test_usage_is_the_audio_that_was_pushed() -> None:
 
 
 # ---------------------------------------------------------------- speech to text: captions
-
-
 def transcript(text: str, *, final: bool = False) -> Transcript:
     return Transcript(text, text, final, 16_000, 0.0, 0.0)
 
@@ -174,8 +109,6 @@ def test_the_final_transcript_keeps_the_text_of_a_preflight_in_the_same_words() 
 
 
 # ---------------------------------------------------------------- speech to text: flush and end
-
-
 def test_a_flush_in_a_pause_ends_the_utterance_at_once() -> None:
     told = hear(ScriptedSTT(("tell me about the",)), LEAD, SPEECH, silence(300), FLUSH, silence(1_000))
     assert told.texts(FINAL) == ["tell me about the"]
@@ -231,8 +164,6 @@ def test_soon_after_a_short_hole_the_time_of_speech_is_known_again() -> None:
 
 
 # ---------------------------------------------------------------- speech to text: input and streams
-
-
 @pytest.mark.parametrize(("rate_hz", "channels"), [(48_000, 1), (48_000, 2), (32_000, 1)])
 def test_audio_of_any_rate_is_recognised_without_a_wait(rate_hz: int, channels: int) -> None:
     engine = ScriptedSTT()
@@ -308,135 +239,3 @@ def test_another_language_is_refused() -> None:
 
     with pytest.raises(InputError, match="language 'fr' is not 'en'"):
         run(main())
-
-
-# ---------------------------------------------------------------- text to speech
-
-
-@dataclass
-class Spoken:
-    frames: list[tuple[float, rtc.AudioFrame]] = field(default_factory=list)
-
-    @property
-    def seconds(self) -> float:
-        return sum(frame.duration for _, frame in self.frames)
-
-
-Push = Callable[[tts.SynthesizeStream], None]
-
-
-def say(engine: ScriptedTTS, *pieces: tuple[float, str]) -> Spoken:
-    """Text as an LLM writes it: (ms, piece)."""
-
-    async def main() -> Spoken:
-        spoken, began_s = Spoken(), now()
-        stream = plugins.TTS(engine).stream()
-
-        async def write() -> None:
-            for at_ms, piece in pieces:
-                await asyncio.sleep(began_s + at_ms / 1_000 - now())
-                stream.push_text(piece)
-            stream.end_input()
-
-        async with stream, asyncio.TaskGroup() as tasks:
-            tasks.create_task(write())
-            async for event in stream:
-                spoken.frames.append((round((now() - began_s) * 1_000, 3), event.frame))
-        return spoken
-
-    return run(main())
-
-
-def test_a_sentence_is_spoken_as_soon_as_its_end_is_certain() -> None:
-    engine = ScriptedTTS(ttfb_ms=30)
-    spoken = say(engine, (0, "It is ten past three."), (100, " A"), (900, "nything else?"))
-    assert engine.said == ["It is ten past three.", "Anything else?"]
-    assert spoken.frames[0][0] == 130
-
-
-def test_numbers_and_markdown_are_put_into_words() -> None:
-    engine = ScriptedTTS()
-    say(engine, (0, "That is **12 %**."))
-    assert engine.said == ["That is twelve percent."]
-
-
-def test_the_silence_before_the_first_word_is_cut_and_nothing_else() -> None:
-    engine = ScriptedTTS(lead_ms=200, letter_ms=50)
-    spoken = say(engine, (0, "Yes. No."))
-    assert spoken.seconds == pytest.approx(0.01 + 4 * 0.05 + 0.2 + 3 * 0.05, abs=0.011)
-
-
-def test_what_has_no_sound_is_a_moment_of_silence_and_no_fault() -> None:
-    engine = ScriptedTTS()
-    spoken = say(engine, (0, "🙂"))
-    assert engine.said == []
-    assert 0 < spoken.seconds < 0.05
-
-
-def test_a_fault_of_the_voice_is_tried_again() -> None:
-    engine = ScriptedTTS(errors=(StageError("out of memory"), None))
-    assert say(engine, (0, "Yes.")).seconds > 0.1
-    assert engine.said == ["Yes.", "Yes."]
-
-
-def test_a_stream_closed_early_lets_the_voice_go() -> None:
-    async def main() -> ScriptedTTS:
-        engine = ScriptedTTS(ttfb_ms=1_000)
-        stream = plugins.TTS(engine).stream()
-        stream.push_text("Yes. No. ")
-        await asyncio.sleep(0.1)
-        await stream.aclose()
-        return engine
-
-    engine = run(main())
-    assert engine.cancelled == 1
-    assert engine.said == ["Yes."]
-
-
-def test_a_whole_text_is_spoken_too() -> None:
-    async def main() -> rtc.AudioFrame:
-        async with plugins.TTS(engine).synthesize("It is 3. Anything else?") as stream:
-            return await stream.collect()
-
-    engine = ScriptedTTS(sample_rate_hz=22_050)
-    frame = run(main())
-    assert frame.sample_rate == 22_050
-    assert len(engine.said) == 2
-
-
-def test_what_the_plugins_can_do_is_declared() -> None:
-    heard, spoken = plugin(ScriptedSTT()).capabilities, plugins.TTS(ScriptedTTS()).capabilities
-    assert heard.streaming
-    assert heard.interim_results
-    assert heard.manual_flush
-    assert not heard.diarization
-    assert spoken.streaming
-    assert not spoken.aligned_transcript
-
-
-# ---------------------------------------------------------------- the stopwatch at the output
-
-
-def test_a_pause_is_noted_where_the_answer_goes_on_and_cuts_it_where_it_does_not() -> None:
-    async def main() -> None:
-        tapped, loudspeaker = Tapped(), Loudspeaker()
-        tap = PlayoutTap(loudspeaker, now, lambda: tapped)
-        began_s = now()
-        pcm = np.concatenate([silence(200), voice(1_800)])
-        await tap.capture_frame(rtc.AudioFrame(pcm.tobytes(), 16_000, 1, len(pcm)))
-        tap.pause()
-        await asyncio.sleep(0.3)
-        tap.pause()
-        tap.resume()
-        assert tapped.pauses == [(began_s, began_s + 0.3)]
-        await asyncio.sleep(0.5)
-        tap.pause()
-        await asyncio.sleep(0.1)
-        tap.clear_buffer()
-        tap.resume()
-        assert len(tapped.pauses) == 1
-        assert tapped.playout.audible_s == pytest.approx(began_s + 0.2, abs=0.005)
-        assert tapped.playout.cut_s == began_s + 0.8
-        assert loudspeaker.cut == 1
-
-    run(main())
