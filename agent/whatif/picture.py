@@ -87,9 +87,9 @@ def _curves(lines: Mapping[int, Sequence[float]], x: Position, y: Position) -> l
     parts = []
     for number, (ttft, line) in enumerate(lines.items()):
         points = "L".join(f"{x(rate):.1f},{y(ms):.1f}" for rate, ms in zip(RATES, line, strict=True))
-        parts.append(element("path", class_=f"curve k{number}", d=f"M{points}"))
+        parts.append(element("path", class_=f"curve fine k{number}", d=f"M{points}"))
         at, key_y = x(RATES[0]) + 120 * number, y(0) + 58
-        parts.append(element("path", class_=f"curve k{number}", d=f"M{at:g},{key_y:g}h32"))
+        parts.append(element("path", class_=f"curve fine k{number}", d=f"M{at:g},{key_y:g}h32"))
         parts.append(text(f"TTFT {ttft} ms", at + 38, key_y + 4))
     return parts
 
@@ -112,10 +112,12 @@ def _axes(x: Position, y: Position, latencies: Sequence[int]) -> list[Markup]:
 
 
 def _points(providers: Sequence[_Provider], x: Position, y: Position) -> list[Markup]:
-    """Neighbours on the axis are named above and below in turn, so that their letters do not meet."""
+    """Letters stand above their points; of two that are close to each other, the lower has its letter below."""
     parts = []
-    for number, provider in enumerate(sorted(providers, key=lambda one: one.rate)):
+    for provider in providers:
         at, height = x(provider.rate), y(provider.latency_ms)
+        near = [other for other in providers if other is not provider and abs(x(other.rate) - at) < 16]
+        is_lower = any((other.latency_ms, other.rate) > (provider.latency_ms, provider.rate) for other in near)
         parts.append(element("circle", cx=at, cy=height, r=4, fill=INK))
-        parts.append(text(provider.letter, at, height + (18 if number % 2 else -8), "strong", "middle"))
+        parts.append(text(provider.letter, at, height + (18 if is_lower else -8), "strong halo", "middle"))
     return parts
