@@ -1,5 +1,5 @@
 """Speech to text for LiveKit's AgentSession: Quickturn's ear (Silero VAD, a streaming recogniser, endpointing by the
-words) as a `livekit.agents.stt.STT`. It knows nothing of what AgentSession does with the events.
+words) as a `livekit.agents.stt.STT`. Independent of what AgentSession does with the events.
 
 Per utterance a stream tells START_OF_SPEECH, then INTERIM and PREFLIGHT transcripts, then, once the silence has been
 long enough for these words or a flush was asked for, FINAL_TRANSCRIPT and END_OF_SPEECH. With

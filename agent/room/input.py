@@ -1,7 +1,7 @@
 """What the agent hears of a room: one gapless stream of frames, whatever becomes of the track behind it.
 
 A track that is muted, taken back or lost sends nothing; silence takes its place in real time, so that a turn which was
-under way ends, and media time never stands still. It knows neither participants nor turns.
+under way ends, and media time never stands still. Independent of participants and turns.
 """
 
 import asyncio

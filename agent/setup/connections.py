@@ -1,6 +1,6 @@
 """Open connections to models, by catalogue name: those of a run from the start, others when they are first asked for.
 
-They close with the stack that they are given. It knows no engine and no turn.
+They close with the stack that they are given. Independent of engines and turns.
 """
 
 import asyncio

@@ -1,7 +1,7 @@
 """What a run needs, opened once and closed in order: speech engines, the pacer, one open connection a model.
 
-It hands out sessions for any model and mode over the same engines, so that runs differ in nothing else. It knows no
-command line.
+It hands out sessions for any model and mode over the same engines, so that runs differ in nothing else. Independent of
+the command line.
 """
 
 import asyncio

@@ -2,7 +2,7 @@
 
 Microphone and speaker run as two PortAudio streams, for they may be two devices. Where one of them gives nothing for a
 second, both are closed and looked for again every second; meanwhile the frames are silence, so the conversation goes
-on when the card is back. It knows nothing of turns.
+on when the card is back. Independent of turns.
 """
 
 import asyncio
@@ -164,7 +164,7 @@ class Microphone:
         before = self.counts
         self._gone = Counts(before.overruns, before.dropped, before.underruns, before.lost + 1)
         self._present.clear()
-        self._notice(f"the {what} gives nothing any more; waiting for it to come back")
+        self._notice(f"the {what} has stopped responding; waiting for it to come back")
         self._searching = asyncio.create_task(self._find_again(), name="sound card")
 
     async def _find_again(self) -> None:

@@ -1,7 +1,7 @@
 """What a page may send as text: a few JSON messages, checked to the letter before anything acts on them.
 
 Audio is the binary messages: PCM16 little-endian mono at 16 kHz, at most `LARGEST_FRAME_BYTES` each.
-It knows no socket.
+Independent of sockets.
 """
 
 from dataclasses import dataclass

@@ -1,7 +1,7 @@
 """One conversation with one page: its socket, its audio both ways, what it asks for and what it is shown.
 
 Whatever a page does wrong ends its own session with a reason and nothing else. Its parts are tasks of one TaskGroup;
-the first reason to end is the one that the page is told. It knows neither the server nor the other sessions.
+the first reason to end is the one that the page is told. Independent of the server and the other sessions.
 """
 
 import asyncio

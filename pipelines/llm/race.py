@@ -1,7 +1,7 @@
 """From a request to its first token, with one model running or two (a hedged request, Dean and Barroso, "The Tail at
 Scale", 2013).
 
-It decides who is asked and who has won, and tells each decision; it knows nothing of the answer behind the first token.
+It decides who is asked and who has won, and tells each decision; independent of the answer behind the first token.
 """
 
 import asyncio
@@ -111,7 +111,7 @@ class Race:
                 yield decision
 
     def _wait_s(self) -> float | None:
-        """How much longer the primary may run alone; None where nobody else would be asked."""
+        """How much longer the primary may run alone; None if nobody else would be asked."""
         if len(self._attempts) > 1 or self._primary is None:
             return None
         budget_s = self._health.probe_budget_s() if self._probing else self._health.budget_s()

@@ -2,7 +2,7 @@
 
 It is a simulated provider and says so in every answer, fingerprint and model list. Tokens follow an absolute schedule
 counted from the request's arrival, so lateness never adds up; those due together go out in one write, as fast
-providers do. It knows nothing of the agent and serves any client.
+providers do. Independent of the agent; it serves any client.
 
     POST /v1/chat/completions   streaming (SSE) or not; `model` is a profile or TTFT_MS:TOK_PER_S, perhaps with a fault
     behind

@@ -1,4 +1,4 @@
-"""Text to speech with Piper. It knows nothing of sentences, playout or resampling; a voice speaks at its own rate."""
+"""Text to speech with Piper. Independent of sentences, playout or resampling; a voice speaks at its own rate."""
 
 import asyncio
 import json

@@ -1,6 +1,6 @@
 """A sentence decoded window by window: a short one at once, longer ones as what has been handed out gives time.
 
-It knows no text and no device; frames are the voice's own (256 samples for most), tensors are float32 with time last.
+Independent of text and devices; frames are the voice's own (256 samples for most), tensors are float32 with time last.
 """
 
 from collections.abc import Iterator, Mapping
