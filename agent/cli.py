@@ -9,8 +9,9 @@ import sys
 import typer
 
 from agent.commands.bench import bench
+from agent.commands.compare import compare
 from agent.commands.machine import doctor, endpointing_eval, fetch, llm_sim, stt_eval
-from agent.commands.measuring import compare, demo, replay
+from agent.commands.measuring import demo, replay
 from agent.commands.mirror import mirror
 from agent.commands.report import report
 from agent.commands.room import room

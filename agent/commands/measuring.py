@@ -1,7 +1,7 @@
-"""`demo`, `replay` and `compare`: recordings through the agent in real time."""
+"""`demo` and `replay`: recordings through the agent in real time."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -11,7 +11,6 @@ from agent.commands.shared import (
     Json,
     Lanes,
     Llm,
-    Llms,
     MaxMinutes,
     ModeName,
     Offline,
@@ -28,19 +27,10 @@ from agent.commands.shared import (
     print_record,
     print_summary,
     read_config,
-    recordings_named,
     run_measurement,
     stderr,
     stdout,
-    turn_mode,
 )
-from pipelines.errors import InputError
-
-if TYPE_CHECKING:
-    from agent.measure.measurement import Measured
-    from agent.trace.reader import Trace as Recorded
-    from pipelines.stopwatch.document import RunRecord
-    from pipelines.stopwatch.gate import Judged, Limit
 
 
 def demo(
@@ -110,110 +100,3 @@ def replay(
             plain.print(show.shares(measured.rows))
         print_summary(measured, recordings)
     raise typer.Exit(exit_code(measured))
-
-
-def compare(
-    wavs: Wavs = None,
-    llm: Llms = None,
-    mode: Annotated[list[str] | None, typer.Option(help="Once per mode; default: the configured one.")] = None,
-    standby: Standby = None,
-    hedge: Hedge = None,
-    stt: Stt = None,
-    tts: Tts = None,
-    baseline: Annotated[
-        Path | None, typer.Option(help="A trace to compare with; its recordings, LLMs and modes are the default.")
-    ] = None,
-    fail_if: Annotated[
-        list[str] | None, typer.Option(help="Exit 1 if worse than the baseline: 'p95>+10%'; may be given again.")
-    ] = None,
-    repeat: Repeat = 1,
-    lanes: Lanes = None,
-    json: Json = False,
-    out: Out = None,
-    trace: Trace = None,
-    config: ConfigFile = None,
-    max_minutes: MaxMinutes = 30.0,
-    offline: Offline = False,
-) -> None:
-    """The same turns under several LLMs: the difference by stage, with confidence intervals."""
-    from agent.measure.measurement import Measurement
-    from agent.measure.recordings import shipped
-    from agent.report import terminal as show
-    from agent.report.findings import headline
-
-    settings = read_config(config, standby=standby, hedge=hedge, stt=stt, tts=tts)
-    recorded, limits = _gate(baseline, fail_if)
-    cells = dict.fromkeys((turn.llm, turn.mode) for turn in recorded.turns) if recorded else {}
-    llm = llm or list(dict.fromkeys(name for name, _ in cells))
-    if not llm:
-        raise InputError("compare needs an LLM: give --llm once for each, or --baseline with a trace")
-    modes = [turn_mode(name) for name in mode or dict.fromkeys(name for _, name in cells) or [settings.agent.mode]]
-    if wavs:
-        recordings = chosen_recordings(wavs, max_minutes)
-    elif recorded:
-        names = list(dict.fromkeys(turn.recording for turn in recorded.turns))
-        recordings = recordings_named(names, None, "give the files of all of them")
-    else:
-        recordings = shipped("question_short", "question_long")
-    console = stderr()
-    measured = run_measurement(
-        Measurement(settings, recordings, llm, modes, "Comparison", lanes, repeat, out, trace), console
-    )
-    judged = _judged(measured, recorded, limits)
-    if json:
-        print_record(_gated(measured.record(), judged) if recorded else measured.record())
-    else:
-        plain = stdout()
-        plain.print(show.grid(measured.rows))
-        plain.print(show.shares(measured.rows))
-        plain.print(f"\n[bold]{headline(measured.rows)}[/bold]\n")
-        print_summary(measured, recordings)
-        for outcome in judged:
-            plain.print(outcome.line(), markup=False)
-    broken = any(outcome.verdict == "broken" for outcome in judged)
-    raise typer.Exit(1 if broken else exit_code(measured))
-
-
-def _gate(baseline: Path | None, fail_if: list[str] | None) -> "tuple[Recorded | None, list[Limit]]":
-    """The trace to compare with, and the limits; both are refused before anything is measured."""
-    from agent.trace.reader import read_trace
-    from pipelines.stopwatch.gate import parse_limit
-
-    limits = [parse_limit(text) for text in fail_if or []]
-    if baseline is None:
-        if limits:
-            raise InputError("--fail-if needs --baseline, the trace of a run to compare with")
-        return None, []
-    recorded = read_trace(baseline)
-    for note in recorded.notes:
-        stderr().print(note, markup=False)
-    if not recorded.turns:
-        raise InputError(f"trace {baseline} holds no turn to compare with")
-    return recorded, limits
-
-
-def _judged(measured: "Measured", recorded: "Recorded | None", limits: "list[Limit]") -> "list[Judged]":
-    from pipelines.stopwatch.gate import judge
-
-    if recorded is None:
-        return []
-    for name in ("engines", "machine"):
-        was, now = getattr(recorded.session, name), getattr(measured.session, name)
-        for key in now:
-            if key != "llm" and was.get(key) != now[key]:
-                note = f"the baseline was recorded with another {name}.{key}: {was.get(key)}, now {now[key]}"
-                stderr().print(note, markup=False)
-    outcomes = []
-    for row in measured.rows:
-        ours, theirs = (
-            [turn for turn in turns if (turn.llm, turn.mode) == (row.llm, row.mode)]
-            for turns in (measured.turns, recorded.turns)
-        )
-        outcomes += [judge(limit, ours, theirs, row.llm, row.mode) for limit in limits]
-    return outcomes
-
-
-def _gated(run: "RunRecord", judged: "list[Judged]") -> "RunRecord":
-    from pipelines.stopwatch.document import GatedRunRecord
-
-    return GatedRunRecord(**dict(run), gate=tuple(outcome.record() for outcome in judged))

@@ -29,6 +29,7 @@ _STYLE = (
     f".hair{{stroke:{HAIR};fill:none}}.axis{{stroke:{SOFT};fill:none}}.mark{{stroke:{INK};stroke-width:1.2}}"
     f".curve{{fill:none;stroke:{INK};stroke-width:1.8;stroke-linejoin:round}}"
     ".k1{stroke-dasharray:7 3}.k2{stroke-dasharray:3 2.5}.k3{stroke-dasharray:9 3 2 3}.k4{stroke-dasharray:1 2.5}"
+    f".fine{{stroke:{SOFT};stroke-width:1.4}}.halo{{paint-order:stroke;stroke:{PAPER};stroke-width:3}}"
     f".dot{{fill:{PAPER};stroke:{INK}}}.letter{{fill:{INK};font-weight:700}}"
 )
 _SCALE = 2

@@ -1,7 +1,7 @@
 """The picture of `whatif`: turn latency against tokens per second, with the published providers as points."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -54,41 +54,50 @@ def write_picture(directory: Path, base: Base, mode: Mode, catalogue: Catalogue)
         for letter, name in zip(ascii_uppercase, catalogue.profiles, strict=False)
         for speed in [speed_of(f"sim/{name}", catalogue, base)]
     ]
-    listed = [f"{provider.letter}  {provider.name}" for provider in providers]
-    named = [";  ".join(listed[at : at + _NAMES_A_LINE]) for at in range(0, len(listed), _NAMES_A_LINE)]
     title = f"What a faster LLM would have bought: {mode.value}, {len(base.recordings)} recordings (predicted)"
-    parts = [text(title, MARGIN, MARGIN + 16, "title")]
-    parts += [
-        text(words, MARGIN, MARGIN + 36 + 17 * number, "sub")
-        for number, words in enumerate(["At their published speeds:", *named])
-    ]
-    top, left = MARGIN + 60 + 17 * len(named), MARGIN + 56
+    heading = _heading(title, providers)
+    top, left = MARGIN + 26 + 17 * len(heading), MARGIN + 56
     bottom = top + _HEIGHT
-    highest_ms = ticks_beyond(max(ms for line in lines.values() for ms in line), 8)
+    latencies = ticks_beyond(max(ms for line in lines.values() for ms in line), 8)
 
     def x(rate: float) -> float:
         return left + WIDTH * math.log(rate / RATES[0]) / math.log(RATES[-1] / RATES[0])
 
     def y(ms: float) -> float:
-        return bottom - _HEIGHT * ms / highest_ms[-1]
+        return bottom - _HEIGHT * ms / latencies[-1]
 
-    parts += _axes(x, y, [tick for tick in log_ticks(RATES) if tick <= RATES[-1]], highest_ms)
+    parts = [*heading, *_axes(x, y, latencies), *_curves(lines, x, y), *_points(providers, x, y)]
+    width, height = left + WIDTH + 2 * MARGIN, bottom + 66 + MARGIN
+    return save_picture(directory / f"whatif-{mode.value}", *parts, width=width, height=height)
+
+
+def _heading(title: str, providers: Sequence[_Provider]) -> list[Markup]:
+    """The title, and what the letters stand for."""
+    named = [f"{provider.letter}  {provider.name}" for provider in providers]
+    lines = [";  ".join(named[at : at + _NAMES_A_LINE]) for at in range(0, len(named), _NAMES_A_LINE)]
+    below = [
+        text(words, MARGIN, MARGIN + 36 + 17 * number, "sub")
+        for number, words in enumerate(["At their published speeds:", *lines])
+    ]
+    return [text(title, MARGIN, MARGIN + 16, "title"), *below]
+
+
+def _curves(lines: Mapping[int, Sequence[float]], x: Position, y: Position) -> list[Markup]:
+    """A curve for each TTFT, and what its dashes stand for below the axis."""
+    parts = []
     for number, (ttft, line) in enumerate(lines.items()):
         points = "L".join(f"{x(rate):.1f},{y(ms):.1f}" for rate, ms in zip(RATES, line, strict=True))
-        parts.append(element("path", class_=f"curve k{number}", d=f"M{points}"))
-        at = left + 120 * number
-        parts.append(element("path", class_=f"curve k{number}", d=f"M{at:g},{bottom + 58:g}h32"))
-        parts.append(text(f"TTFT {ttft} ms", at + 38, bottom + 62))
-    parts += _points(providers, x, y)
-    return save_picture(
-        directory / f"whatif-{mode.value}", *parts, width=left + WIDTH + 2 * MARGIN, height=bottom + 66 + MARGIN
-    )
+        parts.append(element("path", class_=f"curve fine k{number}", d=f"M{points}"))
+        at, key_y = x(RATES[0]) + 120 * number, y(0) + 58
+        parts.append(element("path", class_=f"curve fine k{number}", d=f"M{at:g},{key_y:g}h32"))
+        parts.append(text(f"TTFT {ttft} ms", at + 38, key_y + 4))
+    return parts
 
 
-def _axes(x: Position, y: Position, rates: Sequence[int], latencies: Sequence[int]) -> list[Markup]:
+def _axes(x: Position, y: Position, latencies: Sequence[int]) -> list[Markup]:
     left, right, top, bottom = x(RATES[0]), x(RATES[-1]), y(latencies[-1]), y(0)
     parts = []
-    for rate in rates:
+    for rate in (tick for tick in log_ticks(RATES) if tick <= RATES[-1]):
         parts.append(element("path", class_="hair", d=upright(x(rate), top, bottom - top)))
         parts.append(text(f"{rate:,}", x(rate), bottom + 16, anchor="middle"))
     for latency in latencies:
@@ -103,10 +112,12 @@ def _axes(x: Position, y: Position, rates: Sequence[int], latencies: Sequence[in
 
 
 def _points(providers: Sequence[_Provider], x: Position, y: Position) -> list[Markup]:
-    """Neighbours on the axis are named above and below in turn, so that their letters do not meet."""
+    """Letters stand above their points; of two that are close to each other, the lower has its letter below."""
     parts = []
-    for number, provider in enumerate(sorted(providers, key=lambda one: one.rate)):
+    for provider in providers:
         at, height = x(provider.rate), y(provider.latency_ms)
+        near = [other for other in providers if other is not provider and abs(x(other.rate) - at) < 16]
+        is_lower = any((other.latency_ms, other.rate) > (provider.latency_ms, provider.rate) for other in near)
         parts.append(element("circle", cx=at, cy=height, r=4, fill=INK))
-        parts.append(text(provider.letter, at, height + (18 if number % 2 else -8), "strong", "middle"))
+        parts.append(text(provider.letter, at, height + (18 if is_lower else -8), "strong halo", "middle"))
     return parts
