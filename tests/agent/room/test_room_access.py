@@ -136,9 +136,13 @@ JOSE = f"engine: signal failure: client error: 401 Unauthorized - invalid token:
         ("engine: signal failure: client error: 401 Unauthorized - invalid API key: nokey", InputError, "refuses"),
         (f"{JOSE}: error in cryptographic primitive", InputError, "refuses the API key or its secret"),
         (f"{JOSE}/jwt: validation failed, token is expired (exp)", InputError, "'den' at ws://h has expired"),
-        ("engine: signal failure: failed to parse the url: unsupported scheme: ftp", InputError, "not a LiveKit address"),
+        (
+            "engine: signal failure: failed to parse the url: unsupported scheme: ftp",
+            InputError,
+            "not a LiveKit address",
+        ),
         ("engine: signal failure: handshake error: 500 Internal Server Error", ServiceError, "'den': it is full"),
-        ("engine: signal failure: client error: 404 Not Found - 404 page not found\n", ServiceError, "no LiveKit"),
+        ("engine: signal failure: client error: 404 Not Found - 404 page not found\n", ServiceError, "not a LiveKit"),
         ("engine: signal failure: handshake error: 200 OK", ServiceError, "not a LiveKit server"),
         ("engine: signal failure: transport timed out", ServiceError, "did not answer in time"),
         (
