@@ -75,6 +75,7 @@ class Microphone:
         self._notice = notice
         self._on_frame = on_frame
         self._card: _Card = self._open()
+        self._searching: asyncio.Task[None] | None = None
         self._present = asyncio.Event()
         self._present.set()
         self._gone = Counts(0, 0, 0, 0)
@@ -113,7 +114,9 @@ class Microphone:
             yield frame
 
     def close(self) -> None:
-        """Let go of the card."""
+        """Let go of the card, and look for it no longer."""
+        if self._searching is not None:
+            self._searching.cancel()
         self._card.close()
 
     # ------------------------------------------------------------ the output
@@ -177,6 +180,9 @@ class Microphone:
                 card = self._open()
             except (QuickturnError, OSError, _portaudio_error()) as error:
                 log.info("still no sound card: %s", error)
+                continue
+            except Exception:  # it is looked for all the same: the conversation waits for it
+                log.exception("looking for the sound card failed")
                 continue
             if card.speaker.sample_rate_hz != self.sample_rate_hz:
                 card.close()
