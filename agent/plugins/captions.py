@@ -17,7 +17,7 @@ from pipelines.speculation import worth_speculating
 ENGLISH = LanguageCode("en")
 
 
-class Captions:
+class CaptionEvents:
     """Makes the events of one utterance; `since_start_s` places media time (samples) within LiveKit's stream."""
 
     def __init__(self, request_id: str, since_start_s: Callable[[int], float]) -> None:

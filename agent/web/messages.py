@@ -33,7 +33,7 @@ class SessionOverError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Played:
+class PlayedMessage:
     """The page has played these samples without a gap; the first sounded at `at_ms` of the page's clock."""
 
     type: Literal["played"]
@@ -63,7 +63,7 @@ class Switch:
     __pydantic_config__: ClassVar[ConfigDict] = _STRICT
 
 
-Message = Played | Pong | Switch
+Message = PlayedMessage | Pong | Switch
 _ADAPTER: TypeAdapter[Message] = TypeAdapter(Annotated[Message, Field(discriminator="type")])
 
 

@@ -17,7 +17,7 @@ _ACCEPTED = {LLMFault.STALLED, LLMFault.CUT, LLMFault.MALFORMED}
 """After these the provider had begun to work, and will want its money."""
 
 
-class Attempt:
+class RacingRequest:
     """One request on its way to its first token."""
 
     def __init__(self, model: ChatModel, messages: Sequence[ChatMessage], tools: Sequence[ToolSpec]) -> None:
@@ -76,14 +76,14 @@ class Race:
         clock: Clock,
         request: tuple[Sequence[ChatMessage], Sequence[ToolSpec]],
     ) -> None:
-        self.winner: Attempt | None = None
+        self.winner: RacingRequest | None = None
         self._models = primary, standby
         self._health = health
         self._clock = clock
         self._request = request
-        self._attempts: list[Attempt] = []
+        self._attempts: list[RacingRequest] = []
         self._began_s = clock()
-        self._primary: Attempt | None = None
+        self._primary: RacingRequest | None = None
         self._primary_noted = False
         self._switched = False
         self._probing = False
@@ -175,8 +175,8 @@ class Race:
             raise last
         raise LLMError(f"{last}; before that, {primary}", last.fault, last.retry_after_s)
 
-    def _ask(self, model: ChatModel) -> Attempt:
-        attempt = Attempt(model, *self._request)
+    def _ask(self, model: ChatModel) -> RacingRequest:
+        attempt = RacingRequest(model, *self._request)
         self._attempts.append(attempt)
         return attempt
 
