@@ -1,1 +1,1 @@
-"""The machinery of a spoken turn: stages, turns, timing. It knows nothing of devices, rooms, terminals or argv."""
+"""The machinery of a spoken turn: stages, turns, timing. Independent of devices, rooms, terminals or argv."""

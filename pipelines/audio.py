@@ -1,4 +1,4 @@
-"""Arithmetic on PCM: level, the first audible sample, resampling, media time. It knows no file, device or stage."""
+"""Arithmetic on PCM: level, the first audible sample, resampling, media time. Without files, devices or stages."""
 
 import numpy as np
 from numpy.typing import NDArray

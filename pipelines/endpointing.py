@@ -139,7 +139,7 @@ def completeness(text: str) -> Completeness:
 @dataclass(frozen=True, slots=True)
 class Evidence:
     """What is known about a silence: the words before it, the recogniser's probability that they end with a mark
-    (`ends_marked`), the turn detector's that the speaker has finished (`sounds_finished`), each None where nobody says,
+    (`ends_marked`), the turn detector's that the speaker has finished (`sounds_finished`), each None if nobody says,
     and how often this speaker has lately gone on after a turn was taken for over (`resumptions`).
     """
 

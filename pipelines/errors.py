@@ -8,8 +8,8 @@
     │   └── DownloadError     the model hub and the package index
     └── StageError            our fault: a speech stage failed on input it should have taken
 
-Every message is one line: what was wrong, which value, what is expected. It knows nothing of exit codes'
-rendering; `agent.cli` does that.
+Every message is one line: what was wrong, which value, what is expected. Exit codes are
+`agent.cli`'s.
 """
 
 from enum import StrEnum
@@ -48,7 +48,7 @@ class LLMFault(StrEnum):
 class LLMError(ServiceError):
     """A Chat Completions request failed.
 
-    `fault` says how; `retry_after_s` is the provider's own wish, None where it stated none.
+    `fault` says how; `retry_after_s` is the provider's own wish, None if it stated none.
     """
 
     def __init__(self, message: str, fault: LLMFault, retry_after_s: float | None = None) -> None:

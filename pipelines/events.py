@@ -65,7 +65,7 @@ Heard = AudioFrame | SpeechStarted | SpeechStopped
 class Word:
     """A word with its media time.
 
-    `end_probability` is how sure the recogniser is that a sentence ends with it; None where it does not tell.
+    `end_probability` is how sure the recogniser is that a sentence ends with it; None if it does not tell.
     """
 
     text: str
@@ -94,7 +94,7 @@ class Transcript:
 
     @property
     def end_probability(self) -> float | None:
-        """How sure the recogniser is that the last sentence has ended; None where it does not tell."""
+        """How sure the recogniser is that the last sentence has ended; None if it does not tell."""
         return self.words[-1].end_probability if self.words else None
 
 
@@ -176,7 +176,7 @@ class ReasoningDelta:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """The provider's own token count, sent once at the end of a stream; None where it told nothing.
+    """The provider's own token count, sent once at the end of a stream; None if it told nothing.
 
     `completion_tokens` includes `reasoning_tokens`.
     """

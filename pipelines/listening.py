@@ -1,6 +1,6 @@
 """The ear: audio frames -> utterances, each a stream of transcripts that ends when the turn is over.
 
-It joins voice activity, speech to text, the turn detector and endpointing. It knows nothing of the LLM, of answers or
+It joins voice activity, speech to text, the turn detector and endpointing. Independent of the LLM, of answers or
 of who is listening.
 
 Lifecycle: `SpeechStarted` opens an utterance and hands it to the session at once (it may be a barge-in); its

@@ -1,6 +1,6 @@
 """What the agent says, on its way out: the Protocol that every output keeps, and what has been heard of it.
 
-It knows no device: a virtual one, a sound card, a browser and a room each bring their own `AudioOutput`.
+Independent of devices: a virtual one, a sound card, a browser and a room each bring their own `AudioOutput`.
 """
 
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ class AudioOutput(Protocol):
         ...
 
     def resume(self) -> None:
-        """Go on where it was; does nothing where nothing is paused."""
+        """Go on where it was; does nothing if nothing is paused."""
         ...
 
     async def drain(self) -> None:

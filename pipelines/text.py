@@ -1,7 +1,7 @@
 """When two texts say the same words: the normal form in which transcripts and sentences are compared.
 
 Speculation goes by it: work is thrown away when the words changed, but not when a comma did. It takes 50 microseconds
-and never calls different words the same. Independent of any engine.
+and never calls different words the same. Independent of any engines.
 """
 
 import re

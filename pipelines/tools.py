@@ -41,7 +41,7 @@ def tool(function: Callable[..., Any], *, read_only: bool = False, timeout_s: fl
     """A tool from a function, sync or async; a sync one runs in a thread.
 
     Its docstring's first paragraph is what the model reads; `Annotated[str, Field(description=…)]` describes a
-    parameter. What it returns is told to the model, as JSON where it is no string. Raises InputError for a function
+    parameter. What it returns is told to the model, as JSON if it is no string. Raises InputError for a function
     that a model could not call.
     """
     name = function.__name__

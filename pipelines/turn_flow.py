@@ -7,7 +7,7 @@
 Each mode is one coroutine below, to be read from top to bottom. In all of them the user may go on until the answer is
 heard: then the answer is held back, and thrown away if it no longer fits the words. All work of a turn hangs on one
 TaskGroup: cancelling the turn (a barge-in) cancels the request, the synthesis and the playout. Independent of the
-conversation before and after it.
+conversations before and after it.
 """
 
 from asyncio import TaskGroup

@@ -1,4 +1,4 @@
-"""Voice activity: speech probability -> speech started / stopped. It knows nothing of words or turns.
+"""Voice activity: speech probability -> speech started / stopped. Independent of words or turns.
 
 The probability is Silero VAD's (https://github.com/snakers4/silero-vad, MIT), one per window of 512 samples (32 ms).
 A four-state table with two thresholds turns probabilities into events. One odd window starts no speech; a stop is told

@@ -173,7 +173,7 @@ class Difference(Record):
     """Its 95 % bootstrap interval; None for a single prompt."""
 
 
-class Summary(Record):
+class MirrorSummary(Record):
     """How the two compare."""
 
     prompts: int
@@ -192,10 +192,10 @@ class Summary(Record):
     """The median share of words in common."""
 
 
-def summary(pairs: Sequence[Pair]) -> Summary:
+def summary(pairs: Sequence[Pair]) -> MirrorSummary:
     """Differences (candidate - incumbent) with their bootstrap intervals, and how alike the answers are."""
     whole = [pair for pair in pairs if pair.same is not None]
-    return Summary(
+    return MirrorSummary(
         prompts=len(pairs),
         failed={
             "incumbent": sum(pair.incumbent.error is not None for pair in pairs),

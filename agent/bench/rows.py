@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from agent.bench.schedule import Outcome, Plan
+from agent.bench.schedule import Plan, PlanOutcome
 from agent.bench.task import Attempt
 from pipelines.stopwatch.percentiles import Percentiles, interval_of_difference, percentiles
 from pipelines.stopwatch.record import Record
@@ -68,7 +68,7 @@ class BenchRow(Record):
     """Its 95 % interval; None for a handful of requests."""
 
 
-def bench_rows(plan: Plan, outcome: Outcome, simulated: dict[str, bool]) -> list[BenchRow]:
+def bench_rows(plan: Plan, outcome: PlanOutcome, simulated: dict[str, bool]) -> list[BenchRow]:
     """The rows, the scenarios in the plan's order, the first model as the baseline of each.
 
     `delta_ttft_ms` is the difference of the median TTFT with its bootstrap interval; a scenario measured alone and in a
@@ -82,7 +82,7 @@ def bench_rows(plan: Plan, outcome: Outcome, simulated: dict[str, bool]) -> list
     ]
 
 
-def _row(plan: Plan, outcome: Outcome, llm: str, scenario: str, simulated: bool) -> BenchRow:
+def _row(plan: Plan, outcome: PlanOutcome, llm: str, scenario: str, simulated: bool) -> BenchRow:
     is_mix = any(s.name == scenario and s.mix for s in plan.scenarios)
     attempts = _of(plan, outcome, llm, scenario)
     tasks = [
@@ -129,7 +129,7 @@ def _row(plan: Plan, outcome: Outcome, llm: str, scenario: str, simulated: bool)
     )
 
 
-def _of(plan: Plan, outcome: Outcome, llm: str, scenario: str, *, loaded: bool | None = None) -> list[Attempt]:
+def _of(plan: Plan, outcome: PlanOutcome, llm: str, scenario: str, *, loaded: bool | None = None) -> list[Attempt]:
     """The attempts of a row; a mix takes all that were made under load."""
     is_mix = any(s.name == scenario and s.mix for s in plan.scenarios)
     wanted = is_mix if loaded is None else loaded

@@ -45,7 +45,7 @@ class Plan:
 
 
 @dataclass(slots=True)
-class Outcome:
+class PlanOutcome:
     """What came of a plan: all attempts, the tasks by (llm, scenario, loaded) with how many succeeded, and why it
     stopped early, None if it did not.
     """
@@ -65,7 +65,9 @@ class _OverBudgetError(Exception):
     """The next task would pass the budget."""
 
 
-async def run_plan(plan: Plan, catalogue: Catalogue, settings: ChatSettings, advance: Callable[[str], None]) -> Outcome:
+async def run_plan(
+    plan: Plan, catalogue: Catalogue, settings: ChatSettings, advance: Callable[[str], None]
+) -> PlanOutcome:
     """Run it. Raises InputError for a model that cannot be asked, or a budget that cannot be kept."""
     endpoints = [catalogue.resolve(name) for name in plan.llms]
     for endpoint in endpoints:
@@ -74,7 +76,7 @@ async def run_plan(plan: Plan, catalogue: Catalogue, settings: ChatSettings, adv
             raise InputError(
                 f"--budget-usd needs prices, and none is known for {endpoint.name}: add them to a provider file"
             )
-    outcome = Outcome()
+    outcome = PlanOutcome()
     async with _connected(endpoints, plan, settings) as models:
         run = _Run(plan, models, outcome, advance)
         with _raw_file(plan.raw) as write:
@@ -95,7 +97,7 @@ class _Run:
         self,
         plan: Plan,
         models: dict[tuple[str, str], Connected],
-        outcome: Outcome,
+        outcome: PlanOutcome,
         advance: Callable[[str], None],
     ) -> None:
         self._plan = plan

@@ -6,7 +6,7 @@ from pathlib import Path
 from rich.table import Table
 
 from agent.bench.rows import BenchRow
-from agent.bench.schedule import Outcome, Plan
+from agent.bench.schedule import Plan, PlanOutcome
 from agent.report.findings import NEVER
 from agent.report.stages import llm_label
 from agent.trace.files import machine
@@ -119,7 +119,7 @@ def difference(row: BenchRow) -> str:
     return f"{row.delta_ttft_ms:+,.0f} ({low:+,.0f} to {high:+,.0f})"
 
 
-def write_page(path: Path, rows: Sequence[BenchRow], plan: Plan, outcome: Outcome) -> Path:
+def write_page(path: Path, rows: Sequence[BenchRow], plan: Plan, outcome: PlanOutcome) -> Path:
     """One self-contained HTML file. Raises InputError."""
     from agent.report.template import render_page, write_html
 

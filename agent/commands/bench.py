@@ -9,7 +9,7 @@ from agent.commands.shared import ConfigFile, Json, read_config, run, stderr, st
 
 if TYPE_CHECKING:
     from agent.bench.rows import BenchRow
-    from agent.bench.schedule import Outcome, Plan
+    from agent.bench.schedule import Plan, PlanOutcome
     from pipelines.llm.catalogue import Catalogue
     from pipelines.llm.chat import ChatSettings
 
@@ -74,7 +74,7 @@ def _llms(names: list[str], catalogue: "Catalogue") -> list[str]:
     return list(dict.fromkeys(chosen))
 
 
-def _run_plan(plan: "Plan", catalogue: "Catalogue", settings: "ChatSettings") -> "Outcome":
+def _run_plan(plan: "Plan", catalogue: "Catalogue", settings: "ChatSettings") -> "PlanOutcome":
     from agent.bench.schedule import run_plan
     from agent.report.terminal import progress
 
@@ -82,7 +82,7 @@ def _run_plan(plan: "Plan", catalogue: "Catalogue", settings: "ChatSettings") ->
         return run(run_plan(plan, catalogue, settings, advance))
 
 
-def _print(rows: "list[BenchRow]", outcome: "Outcome", page: Path | None, *, as_json: bool) -> None:
+def _print(rows: "list[BenchRow]", outcome: "PlanOutcome", page: Path | None, *, as_json: bool) -> None:
     import json
 
     from agent.bench import show

@@ -68,7 +68,7 @@ def compare(
 ) -> None:
     """The same turns under several LLMs: the difference by stage, with confidence intervals."""
     from agent.measure.measurement import Measurement
-    from pipelines.stopwatch.gate import Verdict
+    from pipelines.stopwatch.gate import LimitVerdict
 
     settings = read_config(config, standby=standby, hedge=hedge, stt=stt, tts=tts)
     recorded, limits = _gate(baseline, fail_if)
@@ -81,7 +81,7 @@ def compare(
         print_record(_gated(measured.record(), judged) if recorded else measured.record())
     else:
         _print(measured, recordings, judged)
-    broken = any(outcome.verdict is Verdict.BROKEN for outcome in judged)
+    broken = any(outcome.verdict is LimitVerdict.BROKEN for outcome in judged)
     raise typer.Exit(1 if broken else exit_code(measured))
 
 

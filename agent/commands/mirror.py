@@ -8,7 +8,7 @@ import typer
 from agent.commands.shared import ConfigFile, Json, read_config, run, stderr, stdout
 
 if TYPE_CHECKING:
-    from agent.bench.mirror import Difference, Pair, Prompt, Summary
+    from agent.bench.mirror import Difference, MirrorSummary, Pair, Prompt
     from agent.report.terminal import Advance
     from pipelines.llm.catalogue import Endpoint
     from pipelines.llm.chat import ChatSettings
@@ -58,7 +58,7 @@ async def _mirrored(
     return await body.mirror(asked, old, new, settings, asyncio.get_running_loop().time, advance)
 
 
-def _print(incumbent: str, candidate: str, pairs: "list[Pair]", totals: "Summary", page: Path | None) -> None:
+def _print(incumbent: str, candidate: str, pairs: "list[Pair]", totals: "MirrorSummary", page: Path | None) -> None:
     from rich.table import Table
 
     from agent.report.stages import llm_label
@@ -92,7 +92,7 @@ def _difference(found: "Difference") -> str:
     return "no difference seen" if low <= 0 <= high else f"{found.delta:+,.0f} ({low:+,.0f} to {high:+,.0f})"
 
 
-def _print_json(incumbent: str, candidate: str, pairs: "list[Pair]", totals: "Summary") -> None:
+def _print_json(incumbent: str, candidate: str, pairs: "list[Pair]", totals: "MirrorSummary") -> None:
     import json
 
     prompts = [
@@ -110,7 +110,7 @@ def _print_json(incumbent: str, candidate: str, pairs: "list[Pair]", totals: "Su
     print(json.dumps(whole, ensure_ascii=False))
 
 
-def _write_page(path: Path, incumbent: str, candidate: str, pairs: "list[Pair]", totals: "Summary") -> Path:
+def _write_page(path: Path, incumbent: str, candidate: str, pairs: "list[Pair]", totals: "MirrorSummary") -> Path:
     from agent.report.stages import llm_label
     from agent.report.template import render_page, write_html
 

@@ -2,7 +2,7 @@
 
 It runs one session over the engines, lets the model and the mode be changed in the middle, and turns what happens into
 the records of the trace. There are no labels here, so a turn's times count from where the voice activity heard the user
-stop. It knows no device, no terminal and no page.
+stop. Independent of devices, terminals and pages.
 """
 
 from collections.abc import AsyncIterator, Callable, Sequence

@@ -29,7 +29,7 @@ voice = "live"
 def write_fixture(folder: Path, session: SessionRecord, turns: Sequence[TurnRecord]) -> Path:
     """Complete the folder of a tape that is closed; returns the WAV that `replay` takes.
 
-    `turns` are those of the trace. Raises InputError where something cannot be written.
+    `turns` are those of the trace. Raises InputError if something cannot be written.
     """
     import soundfile
 

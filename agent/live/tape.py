@@ -2,7 +2,7 @@
 
 It is on disk and written while it happens, so memory does not grow. In a folder it is `conversation.wav` and can be
 played at any moment, even where the process is killed; without one it is a ring that holds the last half hour for
-whoever wants to save it, and goes with the conversation. It knows no turn and no device.
+whoever wants to save it, and goes with the conversation. Independent of turns and devices.
 """
 
 import struct
@@ -29,7 +29,7 @@ _USER, _AGENT = 0, 1
 
 
 class Tape:
-    """Records at 16 kHz while it is open; use it as a context manager. Raises InputError where it cannot be written.
+    """Records at 16 kHz while it is open; use it as a context manager. Raises InputError if it cannot be written.
 
     In `folder` it keeps all, up to the 18 hours that a WAV file can hold; without one the last `kept_s` seconds.
     """

@@ -38,9 +38,9 @@ def check_voice(spec: str, onnx: Path) -> None:
     try:
         config = json.loads(beside.read_text("utf-8"))
     except (OSError, ValueError) as error:
-        raise InputError(f"tts '{spec}': {beside.name} is no JSON: {error}") from error
+        raise InputError(f"tts '{spec}': {beside.name} is not JSON: {error}") from error
     if not isinstance(config, dict) or "audio" not in config:
-        raise InputError(f"tts '{spec}': {beside.name} is no Piper configuration; expected a key 'audio' in it")
+        raise InputError(f"tts '{spec}': {beside.name} is not a Piper configuration; expected a key 'audio' in it")
 
 
 def _has_content(path: Path) -> bool:

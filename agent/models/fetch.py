@@ -5,7 +5,7 @@
     turn:NAME      the catalogue's, or a local .onnx file
 
 A model is downloaded once, from the first source that answers, and used only when each of its files has the expected
-size and hash; afterwards only sizes are looked at, without a network. It knows nothing of what the models do.
+size and hash; afterwards only sizes are looked at, without a network. Independent of what the models do.
 """
 
 import os
@@ -83,13 +83,13 @@ def catalogued(spec: str) -> SpeechModel | None:
 
 
 def fault(spec: str, *, hashes: bool = False) -> str | None:
-    """Why the fetched model cannot be used; None where it can."""
+    """Why the fetched model cannot be used; None if it can."""
     model = catalogued(spec)
     return fault_of(spec, model.files if model else None, hashes=hashes)
 
 
 def is_local(spec: str) -> bool:
-    """Whether a specification names a file or folder of the user's own. Raises InputError where that is not there."""
+    """Whether a specification names a file or folder of the user's own. Raises InputError if that is not there."""
     kind, _, name = spec.partition(":")
     return (_local_whisper(name) if kind == "whisper" else _local_onnx(kind, name)) is not None
 

@@ -1,4 +1,4 @@
-"""The one place where speech engines are chosen, loaded and warmed up. It knows no turn.
+"""The one place where speech engines are chosen, loaded and warmed up. Independent of turns.
 
 `whisper:SIZE_OR_PATH` hears, `piper:VOICE_OR_PATH` speaks and `turn:NAME_OR_PATH` hears the end of a turn. Models that
 are named but not here are downloaded.

@@ -29,7 +29,7 @@ def check_name(spec: str) -> None:
         turns = "".join(f", '{known}'" for known in speech_catalogue() if known.startswith("turn:"))
         raise InputError(f"model '{spec}' is not one of: 'whisper:SIZE', 'piper:VOICE'{turns}")
     if kind == "piper" and not _VOICE.fullmatch(name):
-        raise InputError(f"'{spec}' is no Piper voice; expected a name like en_US-joe-medium, or a local .onnx file")
+        raise InputError(f"'{spec}' is not a Piper voice; expected a name like en_US-joe-medium, or a local .onnx file")
     if kind == "whisper" and not REPOSITORY.fullmatch(name) and name not in whisper_sizes():
         english = f"{name}.en"
         if english in whisper_sizes():

@@ -6,7 +6,7 @@
     ├── .whisper-tiny.en.lock   one process fetches, others wait
     └── cuts-1/                 voices cut for an early start, by hash: pipelines.tts.cut_cache
 
-It knows nothing of where models come from or what they do.
+Independent of where models come from or what they do.
 """
 
 import hashlib
@@ -64,7 +64,7 @@ def names_here(kind: str) -> list[str]:
 
 
 def origin_of(name: str) -> Origin | None:
-    """Where the model came from; None where it is not here."""
+    """Where the model came from; None if it is not here."""
     return _read(folder_of(name) / _ORIGIN)
 
 
@@ -77,7 +77,7 @@ def _read(path: Path) -> Origin | None:
 
 
 def fault_of(name: str, expected: Sequence[ModelFile] | None = None, *, hashes: bool = False) -> str | None:
-    """Why the model cannot be used as it lies here; None where it can. Sizes are looked at, and `hashes` if wished.
+    """Why the model cannot be used as it lies here; None if it can. Sizes are looked at, and `hashes` if wished.
 
     `expected` are its files by the catalogue, by default those that were fetched.
     """

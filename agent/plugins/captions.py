@@ -17,7 +17,7 @@ from pipelines.speculation import worth_speculating
 ENGLISH = LanguageCode("en")
 
 
-class Captions:
+class CaptionEvents:
     """Makes the events of one utterance; `since_start_s` places media time (samples) within LiveKit's stream."""
 
     def __init__(self, request_id: str, since_start_s: Callable[[int], float]) -> None:
@@ -27,7 +27,7 @@ class Captions:
         self._shown = ""
 
     def partial(self, transcript: Transcript, started_samples: int) -> stt.SpeechEvent | None:
-        """INTERIM, PREFLIGHT where an answer may well be begun, or None where the text tells nothing new."""
+        """INTERIM, PREFLIGHT where an answer may well be begun, or None if the text tells nothing new."""
         if not transcript.text:
             return None
         if self._preflight is not None and keeps_reply(self._preflight, transcript.text):

@@ -1,4 +1,4 @@
-"""What is pushed into a LiveKit stream -> stretches of 16 kHz frames for the pipeline. It knows no speech.
+"""What is pushed into a LiveKit stream -> stretches of 16 kHz frames for the pipeline. Independent of speech.
 
 A stretch is audio without a hole, with a media time of its own. It ends with the input, with a flush that has something
 to end, and where audio was missing (a muted or unpublished track): after a hole media time would no longer tell when

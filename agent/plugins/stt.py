@@ -1,5 +1,5 @@
 """Speech to text for LiveKit's AgentSession: Quickturn's ear (Silero VAD, a streaming recogniser, endpointing by the
-words) as a `livekit.agents.stt.STT`. It knows nothing of what AgentSession does with the events.
+words) as a `livekit.agents.stt.STT`. Independent of what AgentSession does with the events.
 
 Per utterance a stream tells START_OF_SPEECH, then INTERIM and PREFLIGHT transcripts, then, once the silence has been
 long enough for these words or a flush was asked for, FINAL_TRANSCRIPT and END_OF_SPEECH. With
@@ -29,7 +29,7 @@ from livekit.agents import (
 )
 
 from agent.models.load import load_stt, load_turn_detector
-from agent.plugins.captions import ENGLISH, Captions, from_media_start, speech_data
+from agent.plugins.captions import ENGLISH, CaptionEvents, from_media_start, speech_data
 from agent.plugins.faults import api_error
 from agent.plugins.incoming import Incoming, mono
 from agent.plugins.local import LocalEngine
@@ -194,7 +194,7 @@ class RecognizeStream(stt.RecognizeStream):
         """The events of one utterance; what went wrong, if something did."""
         media, started, transcripts = listener.media, utterance.started_samples, list[Transcript]()
         request_id = utils.shortuuid("stt_")
-        captions = Captions(request_id, lambda samples: self._since_start_s(media.process_time_s(samples)))
+        captions = CaptionEvents(request_id, lambda samples: self._since_start_s(media.process_time_s(samples)))
         self._send(_Kind.START_OF_SPEECH, request_id, start_s=media.process_time_s(started))
         async for update in utterance:
             match update:

@@ -1,7 +1,7 @@
 """What every page of ours shares: the template engine with its filters, the style and script inside the page, and the
 writing of one self-contained file.
 
-Independent of what a page shows.
+Independent of what a pages shows.
 """
 
 import base64

@@ -1,7 +1,7 @@
 """How to get into LiveKit: the server's address, the key that opens it, tokens for its rooms, and what went wrong in
 one line.
 
-Nothing here prints, logs or raises a secret or a token. It knows nothing of what happens in a room.
+Nothing here prints, logs or raises a secret or a token. Independent of what happens in a rooms.
 """
 
 import re
@@ -100,7 +100,7 @@ class LiveKit:
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             raise ServiceError(f"LiveKit at {self.url} cannot be reached: {_reason(error)}") from None
         except DecodeError:
-            raise ServiceError(f"{self.url} answers, but is no LiveKit server: check LIVEKIT_URL") from None
+            raise ServiceError(f"{self.url} answers, but is not a LiveKit server: check LIVEKIT_URL") from None
         finally:
             # The package publishes no types for it.
             await client.aclose()  # type: ignore[no-untyped-call, unused-ignore]
@@ -115,14 +115,14 @@ class LiveKit:
             case 401 | 403:
                 return InputError(f"LiveKit at {self.url} {_WRONG_SECRET}")
             case 404 if not error.message:
-                return ServiceError(f"{self.url} answers HTTP 404, so it is no LiveKit server: check LIVEKIT_URL")
+                return ServiceError(f"{self.url} answers HTTP 404, so it is not a LiveKit server: check LIVEKIT_URL")
             case status:
                 said = without_tokens(error.message) or "is it a LiveKit server?"
                 return ServiceError(f"LiveKit at {self.url} answers HTTP {status}: {said}")
 
 
 def given_seat(url: str | None, token: str) -> Credentials:
-    """A place whose token somebody else has made. Raises InputError."""
+    """A place whose token was made elsewhere. Raises InputError."""
     if not (url or "").strip():
         raise InputError("a token needs the server that it is for: set LIVEKIT_URL in the environment, or give --url")
     credentials = Credentials((url or "").strip(), token.strip())
@@ -141,12 +141,12 @@ def entry_error(error: Exception, url: str, room: str = "") -> QuickturnError:
         case _ if "invalid API key" in text or "401" in text:
             return InputError(f"LiveKit at {url} {_WRONG_SECRET}")
         case _ if "failed to parse the url" in text:
-            return InputError(f"{url!r} is no LiveKit address: right would be ws://HOST:PORT or wss://HOST")
+            return InputError(f"{url!r} is not a LiveKit address: expected ws://HOST:PORT or wss://HOST")
         case _ if "500 Internal Server Error" in text:
             # What LiveKit 1.9 answers to one participant more than the room's max_participants, without a word.
-            return ServiceError(f"LiveKit at {url} lets nobody else into {named}: it is full, or the server has failed")
+            return ServiceError(f"LiveKit at {url} lets no one else into {named}: it is full, or the server has failed")
         case _ if "404" in text or "200 OK" in text:
-            return ServiceError(f"{url} answers, but is no LiveKit server: check LIVEKIT_URL")
+            return ServiceError(f"{url} answers, but is not a LiveKit server: check LIVEKIT_URL")
         case _ if "timed out" in text or isinstance(error, TimeoutError):
             return ServiceError(f"LiveKit at {url} did not answer in time: check LIVEKIT_URL, and the firewall")
         case _:
@@ -164,7 +164,7 @@ def parse_ttl(text: str) -> timedelta:
     found = re.fullmatch(r"(\d{1,9})([smhd])", text.strip().lower())
     seconds = int(found[1]) * _UNITS_S[found[2]] if found else 0
     if not 0 < seconds <= _LONGEST_TTL_S:
-        raise InputError(f"--ttl {text!r} cannot be used: right would be such as 30m, 6h or 7d, at most 365d")
+        raise InputError(f"--ttl {text!r} cannot be used: expected something like 30m, 6h or 7d, at most 365d")
     return timedelta(seconds=seconds)
 
 
@@ -175,7 +175,7 @@ def _check_url(url: str) -> None:
     except ValueError:
         known = False
     if not known:
-        raise InputError(f"LIVEKIT_URL {url!r} is no LiveKit address: right would be ws://HOST:PORT or wss://HOST")
+        raise InputError(f"LIVEKIT_URL {url!r} is not a LiveKit address: expected ws://HOST:PORT or wss://HOST")
 
 
 def _reason(error: BaseException) -> str:

@@ -35,7 +35,7 @@ _STATES = {"hearing": "listening", "paused": "listening"}  # LiveKit's front end
 
 @dataclass(frozen=True, slots=True)
 class CaptionSpeaker:
-    """Whose words they are, and the track on which they were spoken, "" where that is not known."""
+    """Whose words they are, and the track on which they were spoken, "" if that is not known."""
 
     identity: str
     track_sid: str

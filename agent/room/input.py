@@ -1,10 +1,11 @@
 """What the agent hears of a room: one gapless stream of frames, whatever becomes of the track behind it.
 
 A track that is muted, taken back or lost sends nothing; silence takes its place in real time, so that a turn which was
-under way ends, and media time never stands still. It knows neither participants nor turns.
+under way ends, and media time never stands still. Independent of participants and turns.
 """
 
 import asyncio
+import logging
 from asyncio import Queue, Task
 from collections.abc import AsyncIterator
 
@@ -13,6 +14,8 @@ from livekit import rtc
 
 from agent.sound.downsampler import Downsampler
 from pipelines.events import SAMPLE_RATE_HZ, AudioFrame, Clock, Pcm
+
+log = logging.getLogger(__name__)
 
 _RATE_HZ = 48_000
 _FRAME_MS = 20  # smaller ones are 7 ms quicker, and each is an event that wakes every room of the process
@@ -35,7 +38,10 @@ class RoomInput:
         """Hear this track from now on, and no other; None for nothing."""
         if self._listening is not None:
             self._listening.cancel()
-        self._listening = None if track is None else asyncio.create_task(self._pull(track), name="ear")
+        self._listening = None
+        if track is not None:
+            self._listening = asyncio.create_task(self._pull(track), name="track")
+            self._listening.add_done_callback(_note_failure)
 
     async def close(self) -> None:
         """Listen no more."""
@@ -83,3 +89,9 @@ class RoomInput:
                 self._queue.put_nowait(downsampler.push(np.frombuffer(event.frame.data, np.int16)))
         finally:
             await stream.aclose()
+
+
+def _note_failure(listening: Task[None]) -> None:
+    """Silence takes the place of a track that cannot be read; that must not go unnoticed."""
+    if not listening.cancelled() and (error := listening.exception()) is not None:
+        log.error("the track can no longer be heard", exc_info=error)

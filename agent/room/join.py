@@ -1,7 +1,7 @@
 """`quickturn room join`: the agent enters one room from this machine and stays until the room ends or Ctrl-C.
 
-A connection that is lost is sought again, and so is a room that was closed because nobody was in it. It knows nothing
-of workers and dispatch.
+A connection that is lost is sought again, and so is a room that was closed because nobody was in it. Independent of
+workers and dispatch.
 """
 
 import asyncio
@@ -30,7 +30,7 @@ _WAITS_S = (0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0)  # between attempts to get back
 
 @dataclass(frozen=True, slots=True)
 class JoinOptions:
-    """What is asked for: the first of `llms` answers until somebody in the room says otherwise."""
+    """What is asked for: the first of `llms` answers until the room chooses another."""
 
     config: Config
     llms: Sequence[str]
@@ -39,11 +39,11 @@ class JoinOptions:
     room: str
     trace: Path | None = None
     server: LiveKit | None = None
-    """What is asked first, before models are loaded; None where a token says nothing but which door it opens."""
+    """Asked first, before models are loaded; None if there is only a token."""
 
 
 async def join(wanted: JoinOptions) -> None:
-    """RoomSession in the room. Raises InputError, and ServiceError where the room or a model cannot be reached."""
+    """Stay in the room. Raises InputError, and ServiceError if the room or a model cannot be reached."""
     quieten()
     if wanted.server is not None:
         await wanted.server.check()
@@ -76,7 +76,7 @@ async def _stay(wanted: JoinOptions, engines: Engines, sinks: Sequence[TurnSink]
 
 
 async def _visit(wanted: JoinOptions, session: QuickturnRoom, stopping: "asyncio.Task[None]", *, first: bool) -> Ending:
-    """One stay. Raises InputError, and ServiceError where the room was never entered."""
+    """One stay. Raises InputError, and ServiceError if the room was never entered."""
     staying = asyncio.create_task(session.run(wanted.credentials()), name="room")
     ready = asyncio.create_task(_tell_ready(session, wanted.room), name="ready")
     try:

@@ -1,4 +1,4 @@
-"""Whom the agent answers among those who are in the room. Pure: it knows neither LiveKit nor audio.
+"""Whom the agent answers among those who are in the room. Pure: independent of LiveKit and audio.
 
 One participant at a time is linked: the one that the configuration names, or whoever came first. One who leaves is
 waited for, since a phone in a tunnel comes back; after that the one who has been there longest is next.

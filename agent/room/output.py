@@ -1,6 +1,6 @@
 """The agent's audio track as an `AudioOutput`.
 
-WebRTC paces what it is given in a native thread, and sends silence where there is nothing; so no stall of this process
+WebRTC paces what it is given in a native thread, and sends silence if there is nothing; so no stall of this process
 is heard, and a room in which nobody speaks costs nothing here. (Pushing every 10 ms on time ourselves is 9 ms quicker
 with one room and hopeless with three: each push is an event that wakes every room of the process.) Speech is handed
 over a little ahead; what has not sounded is taken back at a pause, so a barge-in is immediate. What the network and the

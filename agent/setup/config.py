@@ -2,7 +2,7 @@
 file over it.
 
 The settings' own dataclasses, which live beside the code that they steer, are the schema; an unknown key is refused
-by its full path. It knows no command line.
+by its full path. Independent of the command line.
 """
 
 import math

@@ -1,6 +1,6 @@
 """Open connections to models, by catalogue name: those of a run from the start, others when they are first asked for.
 
-They close with the stack that they are given. It knows no engine and no turn.
+They close with the stack that they are given. Independent of engines and turns.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ from pipelines.llm.failover import Failover
 
 
 @dataclass(frozen=True, slots=True)
-class Model:
+class ConnectedModel:
     """A model that is connected and warm."""
 
     endpoint: Endpoint
@@ -29,8 +29,8 @@ class Connections:
     """Models, each with the configured standby behind it if there is one."""
 
     def __init__(self, config: Config, catalogue: Catalogue, clock: Clock, stack: AsyncExitStack) -> None:
-        self.models: dict[str, Model] = {}
-        self.standby: Model | None = None
+        self.models: dict[str, ConnectedModel] = {}
+        self.standby: ConnectedModel | None = None
         self._config = config
         self._catalogue = catalogue
         self._clock = clock
@@ -48,7 +48,9 @@ class Connections:
         """Connect to these, which stay warm as long as the stack is open. Raises ServiceError."""
         standby = self._config.failover.standby
         if standby:
-            self.standby = Model(endpoint := await self._endpoint(standby), ChatCompletions(endpoint, self._config.llm))
+            self.standby = ConnectedModel(
+                endpoint := await self._endpoint(standby), ChatCompletions(endpoint, self._config.llm)
+            )
             self._stack.push_async_callback(self.standby.chat.aclose)
         for name in dict.fromkeys(llms):
             model = await self._connected(name)
@@ -57,7 +59,7 @@ class Connections:
             else:
                 await model.chat.warm_up()
 
-    async def model(self, name: str) -> Model:
+    async def model(self, name: str) -> ConnectedModel:
         """The model of that name, connected now if it has not been. Raises InputError and ServiceError."""
         async with self._opening:
             if name not in self.models:
@@ -66,7 +68,7 @@ class Connections:
                 await model.chat.warm_up()
             return self.models[name]
 
-    async def _connected(self, name: str) -> Model:
+    async def _connected(self, name: str) -> ConnectedModel:
         endpoint = await self._endpoint(name)
         settings, failover = self._config.llm, self._config.failover
         if self.standby is not None:  # somebody else can finish the answer, so a stall need not be waited out
@@ -75,7 +77,7 @@ class Connections:
         self._stack.push_async_callback(chat.aclose)
         if self.standby is not None:
             chat = Failover(chat, self.standby.chat, failover, self._clock)
-        self.models[name] = Model(endpoint, chat)
+        self.models[name] = ConnectedModel(endpoint, chat)
         return self.models[name]
 
     async def _endpoint(self, name: str) -> Endpoint:

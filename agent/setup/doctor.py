@@ -36,7 +36,7 @@ class State(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One thing looked at. `fix` is what to do about it, empty where nothing need be done."""
+    """One thing looked at. `fix` is what to do about it, empty if nothing need be done."""
 
     name: str
     state: State
@@ -160,7 +160,7 @@ async def _level(device: Device, rate_hz: int) -> str:
     finally:
         capture.close()
     if pcm is None:
-        return "gives nothing: muted, or in use by another program?"
+        return "delivers nothing: muted, or in use by another program?"
     level = level_dbfs(pcm)
     lit = round(12 * max(0.0, min(1.0, 1 + level / 60)))
     return f"hears {'█' * lit}{'░' * (12 - lit)} {level:.0f} dBFS" if level > -100 else "hears digital silence: muted?"

@@ -1,7 +1,7 @@
 """What a run needs, opened once and closed in order: speech engines, the pacer, one open connection a model.
 
-It hands out sessions for any model and mode over the same engines, so that runs differ in nothing else. It knows no
-command line.
+It hands out sessions for any model and mode over the same engines, so that runs differ in nothing else. Independent of
+the command line.
 """
 
 import asyncio
@@ -14,7 +14,7 @@ from threadpoolctl import threadpool_limits
 
 from agent.models.load import load_stt, load_tts, load_turn_detector
 from agent.setup.config import Config
-from agent.setup.connections import Connections, Model
+from agent.setup.connections import ConnectedModel, Connections
 from agent.setup.tools import SHIPPED_TOOLS, load_tools
 from agent.system.resources import shipped
 from pipelines.errors import InputError
@@ -49,8 +49,8 @@ class Engines:
     clock: Clock
     stt: SpeechToText
     tts: TextToSpeech
-    models: dict[str, Model]
-    standby: Model | None = None
+    models: dict[str, ConnectedModel]
+    standby: ConnectedModel | None = None
     tools: tuple[Tool, ...] = ()
     connections: Connections | None = None
     turn_detector: TurnDetector | None = None

@@ -1,7 +1,7 @@
 """Speech that is waiting to be played, taken block by block by a sound card's thread.
 
 The one who queues is another thread: pausing and clearing set plain values that the next block finds. A voice that
-stops within a sample clicks, so it dies away and comes back over a few milliseconds. It knows no device and no clock.
+stops within a sample clicks, so it dies away and comes back over a few milliseconds. Independent of devices and clocks.
 """
 
 from collections import deque
@@ -49,7 +49,7 @@ class BlockQueue:
         return max(0, sample - max(taken, self._dropped_before))
 
     def block(self) -> Pcm:
-        """The next block, silence where nothing is to be played; it is the same array each time."""
+        """The next block, silence if nothing is to be played; it is the same array each time."""
         block = self._block
         block[:] = 0
         if self.paused:

@@ -1,6 +1,6 @@
 """A sound card's input: blocks of samples, handed from PortAudio's thread to the event loop through a ring buffer.
 
-The thread copies and never waits: where nobody reads for two seconds, what does not fit is counted as dropped.
+The thread copies and never waits: if nobody reads for two seconds, what does not fit is counted as dropped.
 """
 
 import asyncio
@@ -79,7 +79,7 @@ class Capture:
         self._stream.start()
 
     async def block(self, samples: int, timeout_s: float) -> Pcm | None:
-        """The next so many samples; None where the device gives none for so long."""
+        """The next so many samples; None if the device gives none for so long."""
         while len(self._ring) < samples:
             self._arrived.clear()
             try:

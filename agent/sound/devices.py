@@ -38,7 +38,7 @@ class Device:
 
 
 def portaudio() -> "sounddevice":
-    """The library. Raises InputError with the fix where it is not installed."""
+    """The library. Raises InputError with the fix if it is not installed."""
     try:
         import sounddevice
     except OSError:
@@ -47,7 +47,7 @@ def portaudio() -> "sounddevice":
 
 
 def devices() -> list[Device]:
-    """All devices. Raises InputError where PortAudio is missing."""
+    """All devices. Raises InputError if PortAudio is missing."""
     sd: Any = portaudio()
     default_in, default_out = sd.default.device
     return [
@@ -67,7 +67,7 @@ def devices() -> list[Device]:
 def find(kind: str, name: str) -> Device:
     """The microphone (`kind` "input") or speaker ("output") whose name holds `name`; the default one for "".
 
-    Raises InputError where there is none, or several.
+    Raises InputError if there is none, or several.
     """
     usable = [d for d in devices() if (d.inputs if kind == "input" else d.outputs)]
     if not usable:
@@ -85,7 +85,7 @@ def find(kind: str, name: str) -> Device:
 
 
 def rate_of(kind: str, device: Device) -> int:
-    """The best rate that it offers. Raises InputError where it offers none of ours."""
+    """The best rate that it offers. Raises InputError if it offers none of ours."""
     sd: Any = portaudio()
     check = sd.check_input_settings if kind == "input" else sd.check_output_settings
     for rate_hz in RATES_HZ[kind]:

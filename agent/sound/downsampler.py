@@ -1,4 +1,4 @@
-"""Sound at a device's or a network's rate -> the 16 kHz of speech, block by block. It knows no speech.
+"""Sound at a device's or a network's rate -> the 16 kHz of speech, block by block. Independent of speech.
 
 A linear-phase low-pass (Kaiser window): flat to 7 kHz, over 60 dB down from 9 kHz on. It holds back 1 ms of a stream.
 livekit's resampler holds back 20 to 31 ms in its low quality, which takes 3 dB from 6.5 kHz and 13 dB from 7 kHz,

@@ -79,7 +79,7 @@ class Cleaner:
     def _frames(self, pcm: Pcm, rate_hz: int) -> "list[rtc.AudioFrame]":
         size = rate_hz // _BLOCKS_PER_S
         if len(pcm) % size:
-            raise ValueError(f"{len(pcm)} samples at {rate_hz} Hz are no whole number of 10 ms blocks")
+            raise ValueError(f"{len(pcm)} samples at {rate_hz} Hz are not a whole number of 10 ms blocks")
         return [
             self._rtc.AudioFrame(pcm[at : at + size].tobytes(), rate_hz, 1, size) for at in range(0, len(pcm), size)
         ]

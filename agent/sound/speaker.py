@@ -15,7 +15,7 @@ from pipelines.events import Clock, Pcm
 
 _BLOCK_MS = 20
 _AHEAD_S = 2.0
-_LONGEST_LEAD_S = 1.0  # what PortAudio says beyond this is no time; some drivers state none
+_LONGEST_LEAD_S = 1.0  # more than this cannot be a latency; some drivers state none
 
 OnPlayed = Callable[[Pcm], object]
 

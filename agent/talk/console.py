@@ -84,7 +84,7 @@ class LiveConsole:
 
 
 def plain_lines(event: SessionEvent, turn: TurnRecord | None) -> list[str]:
-    """The same in lines, for what is no terminal."""
+    """The same in lines, for when the output is not a terminal."""
     match event:
         case AgentPaused():
             return ["       (listening)"]
@@ -152,6 +152,6 @@ def _median(values: Sequence[float | None]) -> str:
 
 
 def terminal() -> Console | None:
-    """The terminal to draw on; None where stdout is none."""
+    """The terminal to draw on; None if stdout is not one."""
     console = Console(highlight=False)
     return console if console.is_terminal else None

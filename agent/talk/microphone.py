@@ -2,7 +2,7 @@
 
 Microphone and speaker run as two PortAudio streams, for they may be two devices. Where one of them gives nothing for a
 second, both are closed and looked for again every second; meanwhile the frames are silence, so the conversation goes
-on when the card is back. It knows nothing of turns.
+on when the card is back. Independent of turns.
 """
 
 import asyncio
@@ -75,6 +75,7 @@ class Microphone:
         self._notice = notice
         self._on_frame = on_frame
         self._card: _Card = self._open()
+        self._searching: asyncio.Task[None] | None = None
         self._present = asyncio.Event()
         self._present.set()
         self._gone = Counts(0, 0, 0, 0)
@@ -113,7 +114,9 @@ class Microphone:
             yield frame
 
     def close(self) -> None:
-        """Let go of the card."""
+        """Let go of the card, and look for it no longer."""
+        if self._searching is not None:
+            self._searching.cancel()
         self._card.close()
 
     # ------------------------------------------------------------ the output
@@ -164,7 +167,7 @@ class Microphone:
         before = self.counts
         self._gone = Counts(before.overruns, before.dropped, before.underruns, before.lost + 1)
         self._present.clear()
-        self._notice(f"the {what} gives nothing any more; waiting for it to come back")
+        self._notice(f"the {what} has stopped responding; waiting for it to come back")
         self._searching = asyncio.create_task(self._find_again(), name="sound card")
 
     async def _find_again(self) -> None:
@@ -177,6 +180,9 @@ class Microphone:
                 card = self._open()
             except (QuickturnError, OSError, _portaudio_error()) as error:
                 log.info("still no sound card: %s", error)
+                continue
+            except Exception:  # it is looked for all the same: the conversation waits for it
+                log.exception("looking for the sound card failed")
                 continue
             if card.speaker.sample_rate_hz != self.sample_rate_hz:
                 card.close()

@@ -46,7 +46,7 @@ class TalkOptions:
 
 
 async def talk(wanted: TalkOptions) -> list[TurnRecord]:
-    """Converse; returns the turns. Raises InputError, and ServiceError where a model cannot be reached."""
+    """Converse; returns the turns. Raises InputError, and ServiceError if a model cannot be reached."""
     console = terminal()
     async with AsyncExitStack() as stack:
         runtime = await stack.enter_async_context(open_runtime(wanted.config, wanted.llms, wanted.trace))
@@ -92,7 +92,7 @@ def _say(line: str) -> None:
 
 
 async def _converse(conversation: Conversation, microphone: Microphone, keys: "Keys", seconds: float | None) -> None:
-    """Until somebody ends it."""
+    """Until it is ended."""
     talking = asyncio.create_task(conversation.run(microphone.frames()), name="conversation")
     async with read_keys() as pressed:
         reading = asyncio.create_task(keys.obey(pressed), name="keys")

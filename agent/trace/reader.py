@@ -21,7 +21,7 @@ class Trace:
 
 
 def read_trace(path: Path) -> Trace:
-    """The trace at `path`. Raises InputError for a file that is no trace, or one of another version."""
+    """The trace at `path`. Raises InputError if it is not a trace, or one of another version."""
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except OSError as error:
@@ -45,7 +45,7 @@ def read_trace(path: Path) -> Trace:
 def _session(path: Path, line: str) -> SessionRecord:
     document = _object(line)
     if document is None or document.get("type") != "session":
-        raise InputError(f"trace {path} is not a trace: its first line is no session line; write one with --trace FILE")
+        raise InputError(f"trace {path} is not a trace: its first line is not a session line; write one with --trace")
     if (stated := document.get("version")) != RECORD_VERSION:
         raise InputError(
             f"trace {path} is of version {stated!r}, this Quickturn reads version {RECORD_VERSION}: record it again"

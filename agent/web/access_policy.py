@@ -26,13 +26,13 @@ def is_loopback(host: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class AccessPolicy:
-    """`host` is what is listened on; `token` is None where none is asked for."""
+    """`host` is what is listened on; `token` is None if none is asked for."""
 
     host: str
     token: str | None
 
     def check_setting(self) -> None:
-        """Raises InputError where others could come in without a token."""
+        """Raises InputError if others could come in without a token."""
         if not is_loopback(self.host) and not self.token:
             raise InputError(
                 f"--host {self.host} lets other machines in: give --token SECRET, which then belongs to the address, "

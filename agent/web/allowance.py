@@ -1,4 +1,4 @@
-"""How much may come how fast: a token bucket. It knows not what is counted."""
+"""How much may come how fast: a token bucket. Independent of what is counted."""
 
 from pipelines.events import Clock
 

@@ -1,7 +1,7 @@
 """What a page may send as text: a few JSON messages, checked to the letter before anything acts on them.
 
 Audio is the binary messages: PCM16 little-endian mono at 16 kHz, at most `LARGEST_FRAME_BYTES` each.
-It knows no socket.
+Independent of sockets.
 """
 
 from dataclasses import dataclass
@@ -33,7 +33,7 @@ class SessionOverError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Played:
+class PlayedMessage:
     """The page has played these samples without a gap; the first sounded at `at_ms` of the page's clock."""
 
     type: Literal["played"]
@@ -63,7 +63,7 @@ class Switch:
     __pydantic_config__: ClassVar[ConfigDict] = _STRICT
 
 
-Message = Played | Pong | Switch
+Message = PlayedMessage | Pong | Switch
 _ADAPTER: TypeAdapter[Message] = TypeAdapter(Annotated[Message, Field(discriminator="type")])
 
 

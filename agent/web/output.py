@@ -3,7 +3,7 @@
 Audio goes out in small chunks, each with the position of its first sample, at most a second ahead of what has been
 played, so that a network holds little that a `clear` must overtake. The page reports what it has really played and
 when. Until such a report is there, the time at which a sample sounds is predicted; where the prediction was wrong,
-`on_shift` tells by how much. It knows no socket.
+`on_shift` tells by how much. Independent of sockets.
 """
 
 import asyncio
@@ -140,7 +140,7 @@ class BrowserOutput:
 
     @property
     def _ends_s(self) -> float:
-        """When all that is queued will have sounded; in the past where nothing is."""
+        """When all that is queued will have sounded; in the past if nothing is."""
         return self._sounds_s(self._written) if self._written > self._dropped else 0.0
 
     def _sounds_s(self, position: int) -> float:

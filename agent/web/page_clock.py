@@ -1,4 +1,4 @@
-"""The page's clock in terms of ours, by ping and pong as NTP does it. It knows no socket."""
+"""The page's clock in terms of ours, by ping and pong as NTP does it. Independent of sockets."""
 
 from collections import deque
 

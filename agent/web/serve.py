@@ -38,7 +38,7 @@ def slider_speeds() -> list[str]:
 
 
 async def serve(wanted: WebOptions, console: Console) -> None:
-    """Serve until told to stop. Raises InputError, and ServiceError where a model cannot be reached."""
+    """Serve until told to stop. Raises InputError, and ServiceError if a model cannot be reached."""
     wanted.access.check_setting()
     if wanted.record is not None:
         make_folder(wanted.record, "--record")  # refused now, and not when the first page comes

@@ -132,7 +132,7 @@ class Server:
         return socket
 
     async def _hold(self, socket: web.WebSocketResponse) -> None:
-        """One conversation, from its place to its recording. Raises InputError where that cannot be written."""
+        """One conversation, from its place to its recording. Raises InputError if that cannot be written."""
         folder = None
         if self._record is not None:
             folder = self._record / f"{datetime.now():%Y%m%d-%H%M%S}-{next(self._recorded)}"

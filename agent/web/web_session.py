@@ -1,7 +1,7 @@
 """One conversation with one page: its socket, its audio both ways, what it asks for and what it is shown.
 
 Whatever a page does wrong ends its own session with a reason and nothing else. Its parts are tasks of one TaskGroup;
-the first reason to end is the one that the page is told. It knows neither the server nor the other sessions.
+the first reason to end is the one that the page is told. Independent of the server and the other sessions.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ from agent.live.tape import Tape
 from agent.setup.engines import Engines
 from agent.web import picture
 from agent.web.allowance import Allowance
-from agent.web.messages import OUR_FAULT, POLICY, Played, Pong, SessionOverError, Switch, audio, parse
+from agent.web.messages import OUR_FAULT, POLICY, PlayedMessage, Pong, SessionOverError, Switch, audio, parse
 from agent.web.output import BrowserOutput
 from agent.web.page_clock import PageClock
 from pipelines.errors import InputError, QuickturnError
@@ -134,7 +134,7 @@ class WebSession:
         if not self._text_allowance.take(1):
             raise SessionOverError(POLICY, "too many messages")
         match parse(text):
-            case Played(_, first, end, at_ms):
+            case PlayedMessage(_, first, end, at_ms):
                 self._output.played(first, end, self._clock.process_time_s(at_ms))
             case Pong(_, number, at_ms):
                 self._clock.pong(number, at_ms)

@@ -1,4 +1,4 @@
-"""The LLM side: the chat stream, the provider catalogue, the pacer. It knows nothing of audio."""
+"""The LLM side: the chat stream, the provider catalogue, the pacer. Independent of audio."""
 
 from collections.abc import AsyncGenerator, Sequence
 from typing import TYPE_CHECKING, Protocol

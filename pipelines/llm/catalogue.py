@@ -19,7 +19,7 @@ from pipelines.toml_file import closest_first
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """A model and what its provider says of it; None where no figure with a source is known.
+    """A model and what its provider says of it; None if no figure with a source is known.
 
     `source` names the origin of each figure and `date` when it was stated (ISO, perhaps without the day). `extra_body`
     goes into every request as it is, such as `reasoning_effort`. A `retired` id is no longer served and kept for its
@@ -39,7 +39,7 @@ class Model:
     note: str = ""
 
     def cost_usd(self, usage: Usage) -> float | None:
-        """What `usage` costs at these prices; None where a price or a count is unknown."""
+        """What `usage` costs at these prices; None if a price or a count is unknown."""
         if self.usd_per_m_input is None or self.usd_per_m_output is None:
             return None
         if usage.prompt_tokens is None or usage.completion_tokens is None:
@@ -49,7 +49,7 @@ class Model:
 
 @dataclass(frozen=True, slots=True)
 class Provider:
-    """An OpenAI-compatible service; `api_key_env` is None where it needs no key."""
+    """An OpenAI-compatible service; `api_key_env` is None if it needs no key."""
 
     name: str
     base_url: str
@@ -80,7 +80,7 @@ class Endpoint:
         return replace(self, base_url=base_url)
 
     def api_key(self) -> str | None:
-        """Read the key from the environment now; None where none is needed. Raises InputError naming the variable."""
+        """Read the key from the environment now; None if none is needed. Raises InputError naming the variable."""
         if self.api_key_env is None:
             return None
         key = os.environ.get(self.api_key_env, "").strip()

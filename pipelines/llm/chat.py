@@ -1,6 +1,6 @@
 """The one LLM client: streaming Chat Completions through the openai SDK.
 
-It knows one endpoint and its own patience; it knows nothing of turns, prices, failover or who listens. Whoever
+It knows one endpoint and its own patience; independent of turns, prices, failover or who listens. Whoever
 iterates takes the times.
 """
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 
 _NO_KEY = "none"
-"""Sent where no key is needed; the SDK would otherwise send OPENAI_API_KEY to whoever listens."""
+"""Sent if no key is needed; the SDK would otherwise send OPENAI_API_KEY to whoever listens."""
 
 _KEEP_ALIVE_S = 300.0
 """How long an idle connection is kept. The SDK's 5 s is shorter than the pause between two turns."""

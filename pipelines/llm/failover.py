@@ -4,7 +4,7 @@ Before the first token a fault of the primary switches to the standby, and silen
 token wins and the other request is cancelled. A circuit breaker keeps a failing primary out. After the first token a
 fault is passed on: what has been spoken by then, and how to go on from there, is the reply's business.
 
-Every decision is yielded as an event. It knows no turn, no price and no user.
+Every decision is yielded as an event. Independent of turns, prices and users.
 """
 
 import asyncio

@@ -20,7 +20,7 @@ def estimate_tokens(message: ChatMessage) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """A model's context window in tokens, None where unknown, and what of it is kept free for tools and the answer."""
+    """A model's context window in tokens, None if unknown, and what of it is kept free for tools and the answer."""
 
     tokens: int | None
     reserve_tokens: int

@@ -1,7 +1,7 @@
 """From a request to its first token, with one model running or two (a hedged request, Dean and Barroso, "The Tail at
 Scale", 2013).
 
-It decides who is asked and who has won, and tells each decision; it knows nothing of the answer behind the first token.
+It decides who is asked and who has won, and tells each decision; independent of the answer behind the first token.
 """
 
 import asyncio
@@ -17,7 +17,7 @@ _ACCEPTED = {LLMFault.STALLED, LLMFault.CUT, LLMFault.MALFORMED}
 """After these the provider had begun to work, and will want its money."""
 
 
-class Attempt:
+class RacingRequest:
     """One request on its way to its first token."""
 
     def __init__(self, model: ChatModel, messages: Sequence[ChatMessage], tools: Sequence[ToolSpec]) -> None:
@@ -76,14 +76,14 @@ class Race:
         clock: Clock,
         request: tuple[Sequence[ChatMessage], Sequence[ToolSpec]],
     ) -> None:
-        self.winner: Attempt | None = None
+        self.winner: RacingRequest | None = None
         self._models = primary, standby
         self._health = health
         self._clock = clock
         self._request = request
-        self._attempts: list[Attempt] = []
+        self._attempts: list[RacingRequest] = []
         self._began_s = clock()
-        self._primary: Attempt | None = None
+        self._primary: RacingRequest | None = None
         self._primary_noted = False
         self._switched = False
         self._probing = False
@@ -111,7 +111,7 @@ class Race:
                 yield decision
 
     def _wait_s(self) -> float | None:
-        """How much longer the primary may run alone; None where nobody else would be asked."""
+        """How much longer the primary may run alone; None if nobody else would be asked."""
         if len(self._attempts) > 1 or self._primary is None:
             return None
         budget_s = self._health.probe_budget_s() if self._probing else self._health.budget_s()
@@ -175,8 +175,8 @@ class Race:
             raise last
         raise LLMError(f"{last}; before that, {primary}", last.fault, last.retry_after_s)
 
-    def _ask(self, model: ChatModel) -> Attempt:
-        attempt = Attempt(model, *self._request)
+    def _ask(self, model: ChatModel) -> RacingRequest:
+        attempt = RacingRequest(model, *self._request)
         self._attempts.append(attempt)
         return attempt
 

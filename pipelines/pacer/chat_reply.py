@@ -1,4 +1,4 @@
-"""The pacer's side of the wire: an answer as paced deltas, and their JSON. It knows no HTTP and no clock."""
+"""The pacer's side of the wire: an answer as paced deltas, and their JSON. Independent of HTTP and clocks."""
 
 import json
 from dataclasses import dataclass

@@ -12,7 +12,7 @@ from pipelines.json_object import JsonObject
 
 @dataclass(frozen=True, slots=True)
 class ChatRequest:
-    """What was asked for; `max_tokens` is None where the client set no limit."""
+    """What was asked for; `max_tokens` is None if the client set no limit."""
 
     model: str
     messages: tuple[ChatMessage, ...]

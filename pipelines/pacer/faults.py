@@ -57,7 +57,7 @@ class Misbehaviour:
     reasoning: int = 0
 
     def strikes(self, request: int) -> SimulatedFault | None:
-        """The fault of the request number `request` (from 0), or None where the lot spares it; the same every time."""
+        """The fault of the request number `request` (from 0), or None if it is not drawn; the same every time."""
         # Each request has its own draw, so that concurrent requests cannot change each other's.
         lot = random.Random(f"{self.seed}:{request}").random()
         return self.fault if lot < self.rate else None

@@ -1,6 +1,6 @@
 """How fast a simulated provider speaks: a time to first token and a token rate, and when each token is due.
 
-It knows nothing of HTTP, text or providers.
+Independent of HTTP, text or providers.
 """
 
 import re

@@ -2,7 +2,7 @@
 
 It is a simulated provider and says so in every answer, fingerprint and model list. Tokens follow an absolute schedule
 counted from the request's arrival, so lateness never adds up; those due together go out in one write, as fast
-providers do. It knows nothing of the agent and serves any client.
+providers do. Independent of the agent; it serves any client.
 
     POST /v1/chat/completions   streaming (SSE) or not; `model` is a profile or TTFT_MS:TOK_PER_S, perhaps with a fault
     behind
@@ -45,7 +45,7 @@ _PAGE = (
 
 
 @dataclass(slots=True)
-class RequestRecord:
+class ServedRequest:
     """What happened to one request, filled in while it runs; `client_port` tells connections apart."""
 
     model: str
@@ -66,7 +66,7 @@ class Pacer:
         self._profiles = profiles
         self._host = host
         self._port = port
-        self._records: deque[RequestRecord] = deque(maxlen=_REMEMBERED_REQUESTS)
+        self._records: deque[ServedRequest] = deque(maxlen=_REMEMBERED_REQUESTS)
         self._numbers: dict[str, itertools.count[int]] = {}
         # A client that hangs up must stop its request at once; aiohttp does that only when asked.
         self._runner = web.AppRunner(self._app(), access_log=None, handler_cancellation=True, shutdown_timeout=0.1)
@@ -96,7 +96,7 @@ class Pacer:
         return f"http://{host}:{self._port}/v1"
 
     @property
-    def requests(self) -> list[RequestRecord]:
+    def requests(self) -> list[ServedRequest]:
         """The latest requests, oldest first."""
         return list(self._records)
 
@@ -141,7 +141,7 @@ class Pacer:
             request = read_request(await http.read())
         except InputError as error:
             return _refusal(400, str(error))
-        record = RequestRecord(request.model, http.transport.get_extra_info("peername")[1] if http.transport else 0)
+        record = ServedRequest(request.model, http.transport.get_extra_info("peername")[1] if http.transport else 0)
         self._records.append(record)
         try:
             response = await self._answer(http, request, record, arrival_s)
@@ -156,7 +156,7 @@ class Pacer:
         return response
 
     async def _answer(
-        self, http: web.Request, request: ChatRequest, record: RequestRecord, arrival_s: float
+        self, http: web.Request, request: ChatRequest, record: ServedRequest, arrival_s: float
     ) -> web.StreamResponse:
         try:
             pace, misbehaviour = self._pace_and_fault(request.model)
@@ -187,7 +187,7 @@ class Pacer:
         return response
 
 
-def _hung_up(record: RequestRecord) -> None:
+def _hung_up(record: ServedRequest) -> None:
     record.cancelled = True
     log.info("request for %s cancelled by its client after %s tokens", record.model, record.tokens_sent)
 
@@ -200,7 +200,7 @@ async def _stream(
     script: Script,
     due_s: list[float],
     writer: ChunkWriter,
-    record: RequestRecord,
+    record: ServedRequest,
     stop_at: int | None,
 ) -> web.StreamResponse:
     """Write the tokens when they are due, on the event loop's clock; at most `stop_at` of them."""

@@ -60,7 +60,7 @@ def _arguments(words: str, schema: JsonObject) -> dict[str, object]:
 
 
 def _value(name: str, schema: JsonObject, words: str, required: bool) -> object:
-    """What `words` say about the parameter; None where they are silent and it may be left out."""
+    """What `words` say about the parameter; None if they are silent and it may be left out."""
     choices = schema.get("enum")
     if choices:
         said = next((c for c in choices if re.search(rf"\b{re.escape(str(c))}\b", words, re.IGNORECASE)), None)

@@ -1,4 +1,4 @@
-"""Measures as words: a number and its unit, a rate per something, a height. It knows no money and no times of day."""
+"""Measures as words: a number and its unit, a rate per something, a height. Independent of money and times of day."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""Numbers as American English words. It knows no text around a number, only the number's own spelling."""
+"""Numbers as American English words. Only the number's own spelling counts, not the text around it."""
 
 from functools import lru_cache
 
@@ -37,7 +37,7 @@ def year(number: int) -> str:
 
 
 def digits(text: str) -> str:
-    """007 -> zero zero seven; whatever is no digit is passed over."""
+    """007 -> zero zero seven; other characters are skipped."""
     return " ".join(_DIGITS[int(char)] for char in text if char.isdecimal())
 
 

@@ -1,4 +1,4 @@
-"""Dates, years and times of day as words, in American order. It knows no time zone and no calendar."""
+"""Dates, years and times of day as words, in American order. Independent of time zones and calendars."""
 
 import re
 

@@ -26,7 +26,7 @@ _WRITTEN = re.compile(
 _RIGHT = "expected 'p95>+10%', 'p50>+30ms', 'p95>600ms' or, of a stage's part of the wait, 'llm_ttft.p50>+20ms'"
 
 
-class Verdict(StrEnum):
+class LimitVerdict(StrEnum):
     """What can be said of a limit."""
 
     BROKEN = "broken"
@@ -50,7 +50,7 @@ class GateRecord(Record):
     """What the limit speaks of, in its own unit."""
     ci95: tuple[float, float] | None
     """Its 95 % interval; None for a handful of pairs."""
-    verdict: Verdict
+    verdict: LimitVerdict
     """Whether it was kept."""
 
 
@@ -82,14 +82,14 @@ class Judged:
     interval: tuple[float, float] | None
 
     @property
-    def verdict(self) -> Verdict:
+    def verdict(self) -> LimitVerdict:
         """Beyond, within, or neither for sure."""
         if self.interval is None:
-            return Verdict.UNDECIDED
+            return LimitVerdict.UNDECIDED
         low, high = self.interval
         if low > self.limit.bound:
-            return Verdict.BROKEN
-        return Verdict.KEPT if high <= self.limit.bound else Verdict.UNDECIDED
+            return LimitVerdict.BROKEN
+        return LimitVerdict.KEPT if high <= self.limit.bound else LimitVerdict.UNDECIDED
 
     def line(self) -> str:
         """For people."""
@@ -102,7 +102,7 @@ class Judged:
             low, high = (f"{bound:{sign}.1f}" for bound in self.interval)
             sure = f"95 %: {low} to {high}, {pairs}"
         found = f"{self.value:{sign}.1f}{unit} ({sure})"
-        more = "; --repeat with more would tell" if self.verdict is Verdict.UNDECIDED else ""
+        more = "; --repeat with more would tell" if self.verdict is LimitVerdict.UNDECIDED else ""
         return f"{self.verdict.value}: {self.limit.text} for {self.llm}, {self.mode}: {found}{more}"
 
     def record(self) -> GateRecord:

@@ -1,4 +1,4 @@
-"""Speech to text: one file per engine behind one Protocol. It knows nothing of turns or endpointing."""
+"""Speech to text: one file per engine behind one Protocol. Independent of turns or endpointing."""
 
 from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Protocol

@@ -1,9 +1,9 @@
 """Is this decode speech, or did the model make it up? Pure checks on audio level, probabilities and text.
 
 The compression ratio is Whisper's own (Radford et al. 2022, "Robust Speech Recognition via Large-Scale Weak
-Supervision", section 4.5), and so are the two signals of speech, which it compares with 0.6 and -1 one by one. Together
-they divide better: what tiny.en makes of laughter scores 0.79 to 0.94, one-word answers in 26 voices at most 0.65. It
-knows no model or turn.
+Supervision", section 4.5), and so are the two signals of speech, which it compares with 0.6 and -1 one by one.
+Together they divide better: what tiny.en makes of laughter scores 0.79 to 0.94, one-word answers in 26 voices at most
+0.65. Independent of models or turns.
 """
 
 import re

@@ -1,4 +1,4 @@
-"""Whisper's log-mel spectrogram over growing audio: frames computed once are handed back in. It knows no model.
+"""Whisper's log-mel spectrogram over growing audio: frames computed once are handed back in. Independent of models.
 
 The same mathematics as OpenAI's Whisper (Radford et al. 2022, section 2.2): 25 ms Hann windows every 10 ms,
 reflected at the start, log10 of the mel power, clamped 8 below the loudest value, scaled. Frames are

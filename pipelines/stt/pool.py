@@ -1,4 +1,4 @@
-"""Worker threads that take the most urgent work first. It knows nothing of speech."""
+"""Worker threads that take the most urgent work first. Independent of speech."""
 
 import heapq
 import itertools

@@ -41,7 +41,7 @@ class StreamingSettings:
 
 
 @dataclass(slots=True)
-class Segment:
+class SpeechSegment:
     """Speech that is decoded in one piece, and what was understood of it. `stop_samples` is None while it goes on."""
 
     stretch: Stretch
@@ -62,7 +62,7 @@ class DecodeJob:
     words `aligned` with the audio.
     """
 
-    segment: Segment
+    segment: SpeechSegment
     pcm: Pcm
     stretch: Stretch
     end_samples: int
@@ -83,7 +83,7 @@ class SpokenTurn:
         self._voice = FadingVoice()
         self._faded_samples = 0
         self._base_samples: int | None = None
-        self._segments: list[Segment] = []
+        self._segments: list[SpeechSegment] = []
 
     # ------------------------------------------------------------ what is heard
 
@@ -117,11 +117,11 @@ class SpokenTurn:
     def _start(self, at: int) -> None:
         last = self._segments[-1] if self._segments else None
         if last is None:
-            self._segments.append(Segment(Stretch(at), at))
+            self._segments.append(SpeechSegment(Stretch(at), at))
         elif last.stop_samples is not None:
             half = self._settings.pause_ms * _SAMPLES_PER_MS // 2
             if last.stretch.length(last.stop_samples) > self._longest // 2:
-                self._segments.append(Segment(Stretch(max(last.stop_samples, at - half)), at, covered_samples=at))
+                self._segments.append(SpeechSegment(Stretch(max(last.stop_samples, at - half)), at, covered_samples=at))
                 return
             shortened = last.stretch.without(last.stop_samples + half, at - half)
             if shortened is not last.stretch:
@@ -168,7 +168,7 @@ class SpokenTurn:
     def _covers(self, job: DecodeJob, stop: int) -> bool:
         return job.stop_samples == stop or job.end_samples >= stop - _FADING_SAMPLES
 
-    def _job(self, segment: Segment, end: int) -> DecodeJob:
+    def _job(self, segment: SpeechSegment, end: int) -> DecodeJob:
         stop = segment.stop_samples
         pcm = self._pcm(segment.stretch, end)
         # The detector hardly heard a voice: with nothing to decode, nothing is made up.
@@ -187,9 +187,9 @@ class SpokenTurn:
             quiet = half + _quietest(self._pcm(segment.stretch, stop)[half : self._longest])
             self._cut(segment, segment.stretch.media(quiet), 0, is_decoded=False)
 
-    def _cut(self, segment: Segment, at: int, kept: int, *, is_decoded: bool) -> None:
+    def _cut(self, segment: SpeechSegment, at: int, kept: int, *, is_decoded: bool) -> None:
         before, after = segment.stretch.split(at)
-        head = Segment(before, segment.onset_samples, at, segment.words[:kept], kept, at, is_decoded)
+        head = SpeechSegment(before, segment.onset_samples, at, segment.words[:kept], kept, at, is_decoded)
         self._segments.insert(self._segments.index(segment), head)
         segment.stretch, segment.onset_samples, segment.frames = after, at, None
         segment.words, segment.stable = segment.words[kept:], max(0, segment.stable - kept)

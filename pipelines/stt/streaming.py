@@ -1,5 +1,4 @@
-"""Streaming speech to text with Whisper: decodes of growing audio off the event loop. It knows nothing of
-endpointing.
+"""Streaming speech to text with Whisper: decodes of growing audio off the event loop. Independent of endpointing.
 
 A decode takes the newest audio when the one before has ended, so stale work never queues up; a final decode starts
 at the onset of silence and goes before all partials. What is no longer wanted is dropped: an abandoned decode runs

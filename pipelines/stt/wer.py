@@ -1,5 +1,5 @@
 """Word error rate, over OpenAI's English normal form, in which "5 dollars" is "$5" and "colour" is "color" (Radford et
-al. 2022, appendix C). Independent of any engine.
+al. 2022, appendix C). Independent of any engines.
 """
 
 import re

@@ -70,7 +70,7 @@ class WhisperModel:
     def decode(
         self, pcm: Pcm, known: Frames | None = None, *, aligned: bool = True
     ) -> tuple[tuple[Word, ...], Frames | None]:
-        """The words in 16 kHz `pcm`, timed from its first sample; none where nobody speaks.
+        """The words in 16 kHz `pcm`, timed from its first sample; none if nobody speaks.
 
         Also the mel frames, which a decode of the same, longer audio takes as `known`. Word times come from the model,
         12 ms more, where they are to be `aligned`; else each word has its share of the audio by its letters.

@@ -1,4 +1,4 @@
-"""Text to speech behind one Protocol. It knows nothing of turns, sentences or devices.
+"""Text to speech behind one Protocol. Independent of turns, sentences or devices.
 
 `piper` is the engine. It loads one of `voices`: a whole one, or one that has been `cut` in parts, which `cut_cache`
 keeps, and speaks by `windows`.

@@ -9,7 +9,7 @@ for each other. The seams are found by the graph's structure, not by names:
 - the flow begins at the earliest pair, its input and the mask of frames. A voice of several speakers has a third
   tensor at either seam, the speaker's vector.
 
-It knows nothing of text, of sound or of where a cut is kept.
+Independent of text, of sounds or of where a cut is kept.
 """
 
 import math

@@ -1,4 +1,4 @@
-"""Where a voice's cut is kept, by the hash of the file that it was cut from. It knows neither graphs nor speech.
+"""Where a voice's cut is kept, by the hash of the file that it was cut from. Independent of graphs and speech.
 
 A folder holds the three graphs and `cut.json`; it appears under its name only when all of them are there.
 """

@@ -1,4 +1,4 @@
-"""Text to speech with Piper. It knows nothing of sentences, playout or resampling; a voice speaks at its own rate."""
+"""Text to speech with Piper. Independent of sentences, playout or resampling; a voice speaks at its own rate."""
 
 import asyncio
 import json
@@ -14,7 +14,7 @@ from pipelines.events import Pcm
 from pipelines.tts.cut import Cut, UncuttableError, cut
 from pipelines.tts.cut_cache import KeptCut, folder_for, keep_cut, kept_cut
 from pipelines.tts.voices import TOLERANCE, CutVoice, Voice, WholeVoice
-from pipelines.tts.windows import Stage
+from pipelines.tts.windows import FrameStage
 
 log = logging.getLogger(__name__)
 
@@ -120,7 +120,7 @@ def _assembled(parts: Cut | KeptCut, config: Any, threads: int) -> CutVoice:
             graphs = str(parts.text), str(parts.flow), str(parts.decoder)
             margins, gain = (parts.flow_margin, parts.decoder_margin), parts.gain
     text_session, *others = (open_session(graph, threads) for graph in graphs)
-    flow_stage, decoder_stage = map(Stage, others, margins)
+    flow_stage, decoder_stage = map(FrameStage, others, margins)
     return CutVoice(_piper_voice(text_session, config), flow_stage, decoder_stage, gain)
 
 

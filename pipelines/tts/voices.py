@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from pipelines.events import Pcm
-from pipelines.tts.windows import Stage, Tensor, decode
+from pipelines.tts.windows import FrameStage, Tensor, decode
 
 CALIBRATION = (
     "Ready when you are.",
@@ -57,7 +57,7 @@ class WholeVoice:
 class CutVoice:
     """A voice in three parts. `piper` is a PiperVoice whose session is the text's part."""
 
-    def __init__(self, piper: Any, flow: Stage, decoder: Stage, gain: float = 1.0) -> None:
+    def __init__(self, piper: Any, flow: FrameStage, decoder: FrameStage, gain: float = 1.0) -> None:
         self.gain = gain
         self.piper = piper
         self.flow = flow

@@ -1,6 +1,6 @@
 """A sentence decoded window by window: a short one at once, longer ones as what has been handed out gives time.
 
-It knows no text and no device; frames are the voice's own (256 samples for most), tensors are float32 with time last.
+Independent of text and devices; frames are the voice's own (256 samples for most), tensors are float32 with time last.
 """
 
 from collections.abc import Iterator, Mapping
@@ -47,7 +47,7 @@ def windows(frames: int, flow_margin: int, decoder_margin: int) -> Iterator[tupl
         length = min(LONGEST_FRAMES, max(FIRST_FRAMES, int((ahead - margins) / per_frame)))
 
 
-class Stage:
+class FrameStage:
     """A part of a voice that works on frames, with the margin on both sides that decides on them."""
 
     def __init__(self, session: Any, margin_frames: int) -> None:
@@ -71,7 +71,7 @@ class Stage:
         return made[..., (start - first) * values : (end - first) * values]
 
 
-def decode(tensors: Mapping[str, Tensor], flow: Stage, decoder: Stage) -> Iterator[Tensor]:
+def decode(tensors: Mapping[str, Tensor], flow: FrameStage, decoder: FrameStage) -> Iterator[Tensor]:
     """The speech of one sentence, window by window, in floats of full scale 1, from what the text's part gave."""
     frames = max(tensors[name].shape[-1] for name in flow.inputs)
     latent: Tensor | None = None

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from typing import cast
 
 from agent.setup.config import load_config
-from agent.setup.connections import Model
+from agent.setup.connections import ConnectedModel
 from agent.setup.engines import Engines
 from agent.system.resources import shipped
 from pipelines.llm.catalogue_file import load_catalogue
@@ -27,7 +27,7 @@ class ScriptedEngines(Engines):
 
 def scripted_engines(stt: ScriptedSTT | None = None, llm: ScriptedLLM | None = None) -> Engines:
     endpoint = load_catalogue(shipped("configs") / "providers.toml").resolve(LLM)
-    model = Model(endpoint, cast(ChatCompletions, llm or ScriptedLLM()))
+    model = ConnectedModel(endpoint, cast(ChatCompletions, llm or ScriptedLLM()))
     engines = stt or ScriptedSTT(), ScriptedTTS()
     config = replace(load_config(), endpointing=ENDPOINTING)
     return ScriptedEngines(config, now, *engines, {LLM: model}, new_probability=lambda: loudness)

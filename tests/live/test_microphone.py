@@ -224,7 +224,7 @@ def test_its_own_echo_does_not_make_the_agent_interrupt_itself(room: Room, tmp_p
 def test_a_card_that_vanishes_is_waited_for(card: Card, room: Room) -> None:
     with talking(room, 30) as talk:
         card.unplug()
-        assert "waiting for it to come back" in talk.line("gives nothing any more")
+        assert "waiting for it to come back" in talk.line("has stopped responding")
         card.plug_in()
         talk.line("is back")
         time.sleep(1)

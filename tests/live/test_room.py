@@ -296,7 +296,7 @@ def test_what_keeps_the_agent_out_is_one_line(server: LiveKitServer, tmp_path: P
     code, line = ends(LIVEKIT_URL="ws://127.0.0.1:9")
     assert (code, "cannot be reached" in line) == (1, True), line
     code, line = ends(LIVEKIT_URL="127.0.0.1:7880")
-    assert (code, "is no LiveKit address" in line) == (2, True), line
+    assert (code, "is not a LiveKit address" in line) == (2, True), line
     code, line = ends("--token", server.token("door", "agent", ttl_s=-3_600))
     assert (code, "has expired" in line) == (2, True), line
     code, line = ends(LIVEKIT_API_KEY="")

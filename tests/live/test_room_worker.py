@@ -362,7 +362,7 @@ def command(server: LiveKitServer, *arguments: str, **environment: str) -> "subp
         ([], {"LIVEKIT_API_KEY": "nobody"}, 2, "refuses the API key or its secret"),
         ([], {"LIVEKIT_API_SECRET": "x" * 40}, 2, "refuses the API key or its secret"),
         (["--url", "ws://127.0.0.1:1"], {}, 1, "ws://127.0.0.1:1 cannot be reached: connection refused"),
-        (["--url", "nowhere"], {}, 2, "'nowhere' is no LiveKit address"),
+        (["--url", "nowhere"], {}, 2, "'nowhere' is not a LiveKit address"),
     ],
 )
 def test_a_worker_that_is_not_let_in_ends_with_one_line(

@@ -1,5 +1,5 @@
-"""A room's conversation held by LiveKit's AgentSession instead of Quickturn's own engine. It knows neither the worker
-nor the command line, and nothing of how the session is set up.
+"""A room's conversation held by LiveKit's AgentSession instead of Quickturn's own engine. Independent of the worker
+the command line, and of how the session is set up.
 
 Whom it answers is LiveKit's RoomIO's choice: the participant that the configuration names, or whoever came first.
 """
@@ -33,7 +33,7 @@ async def converse(
 ) -> None:
     """Converse in a connected room until it is left or this is cancelled; each turn's record goes to `sinks`.
 
-    Raises InputError where LiveKit's OpenAI plugin is not installed, and ServiceError where AgentSession gives up.
+    Raises InputError if LiveKit's OpenAI plugin is not installed, and ServiceError if AgentSession gives up.
     """
     over = asyncio.Event()
     async with held_session(engines, llm, sinks, set_up, room=room.name) as held:

@@ -1,5 +1,5 @@
 """An AgentSession over a run's engines: the same recogniser, voice, model, tools and prompt as Quickturn's own
-engine, as plugins, and the same record for each turn. It knows no room; give it one, or an input and an output.
+engine, as plugins, and the same record for each turn. Independent of rooms; give it one, or an input and an output.
 
 Set-ups: `DEFAULTS` leaves turn taking to LiveKit as it ships; `BEST` is the fastest that AgentSession can do with these
 plugins. What differs from LiveKit's defaults in both, and why:
@@ -32,7 +32,7 @@ from pipelines.stopwatch.record import TurnHeader, TurnRecord
 from pipelines.tools import Tool
 
 _MISSING = "the agent-session engine needs LiveKit's OpenAI plugin: pip install livekit-plugins-openai"
-_NO_KEY = "none"  # where no key is needed; else the SDK would send OPENAI_API_KEY to whoever listens
+_NO_KEY = "none"  # if no key is needed; else the SDK would send OPENAI_API_KEY to whoever listens
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +89,7 @@ async def held_session(
 ) -> AsyncIterator[Held]:
     """A session with our plugins over the run's engines, which goes on from `history`; it is closed on leaving.
 
-    `room` stands in each record. Raises InputError where LiveKit's OpenAI plugin is not installed.
+    `room` stands in each record. Raises InputError if LiveKit's OpenAI plugin is not installed.
     """
     stt = STT(
         engines.stt, vad=engines.config.vad, endpointing=engines.config.endpointing, turn_detector=engines.turn_detector
@@ -131,13 +131,13 @@ async def held_session(
 def preload() -> None:
     """Import what the first session would wait 3 s for. On the main thread, where LiveKit wants its plugins registered.
 
-    Raises InputError where LiveKit's OpenAI plugin is not installed.
+    Raises InputError if LiveKit's OpenAI plugin is not installed.
     """
     _openai_plugin()
 
 
 def chat_model(engines: Engines, llm_name: str) -> Any:
-    """The run's model as LiveKit's OpenAI plugin asks it. Raises InputError where that is missing."""
+    """The run's model as LiveKit's OpenAI plugin asks it. Raises InputError if that is missing."""
     endpoint, settings = engines.models[llm_name].endpoint, engines.config.llm
     return _openai_plugin().LLM(
         model=endpoint.model.id,

@@ -2,7 +2,7 @@
 own engine writes, so that the same reports read it.
 
 What AgentSession does not let one know is None. The turn latency counts from where our voice activity heard the user
-stop to the first audible sample handed to the output, as in any live conversation. It knows no room.
+stop to the first audible sample handed to the output, as in any live conversation. Independent of rooms.
 """
 
 from collections.abc import Callable, Mapping
@@ -141,7 +141,7 @@ class TurnWatch:
     # ------------------------------------------------------------ what the session and its ear tell
 
     def _heard(self, utterance: HeardUtterance) -> None:
-        if utterance.ended.transcript.text:  # a cough is no part of a turn
+        if utterance.ended.transcript.text:  # a cough is not part of a turn
             self._utterances.append(utterance)
 
     def _speech_created(self, event: SpeechCreatedEvent) -> None:
@@ -182,7 +182,7 @@ class TurnWatch:
         self._finish(reply, outcome)
 
     def _failed(self, event: ErrorEvent) -> None:
-        """A fault of the model or the voice is the newest reply's; one of the recogniser is no reply's."""
+        """A fault of the model or the voice is the newest reply's; one of the recogniser belongs to no reply."""
         if self._newest is not None and event.error.type in ("llm_error", "tts_error") and not event.error.recoverable:
             self._newest.error = ServiceError(str(event.error.error))
 
@@ -231,7 +231,7 @@ def _marks(committed: _Committed, answer: WatchedReply | None, outcome: Outcome)
         answer=replies.get(id(answer)),
         heard=_heard(answer) if answer else "",
         cut_s=answer.playout.cut_s if answer and outcome is Outcome.INTERRUPTED else None,
-        # It goes on only where no word was understood.
+        # It goes on only if no word was understood.
         false_starts=[FalseStart(*pause, "") for pause in answer.tapped.pauses] if answer else [],
         error=answer.error if answer else None,
     )

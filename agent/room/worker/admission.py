@@ -1,7 +1,7 @@
 """How much of what this process can serve in real time is in use, by measurement; LiveKit's dispatcher goes by it.
 
 `load` is a pure function of readings; `Admission` keeps the readings of the last seconds, with the clock and the
-machine's counters injected. It knows neither LiveKit nor rooms.
+machine's counters injected. Independent of LiveKit and rooms.
 """
 
 import asyncio

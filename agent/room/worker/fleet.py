@@ -1,4 +1,4 @@
-"""Which worker is dead, and who takes its rooms. Pure: it knows neither LiveKit nor a clock of its own.
+"""Which worker is dead, and who takes its rooms. Pure: without LiveKit, and without a clock of its own.
 
 LiveKit sends an agent into a room once. If that agent's process dies, nobody is sent after it, and the user sits in
 silence. So the workers of one agent name tell one another that they live, which rooms they serve and how many more they
@@ -29,7 +29,7 @@ class Heartbeat:
 
     @classmethod
     def decode(cls, data: bytes) -> "Heartbeat | None":
-        """None for what is no beat."""
+        """None if it is not a heartbeat."""
         try:
             match json.loads(data):
                 case {"worker": str(worker), "rooms": list(rooms), "free": int(free)} if all(
@@ -103,7 +103,7 @@ class Fleet:
         return [room for room, worker in share_out(self._orphans, [me, *peers]).items() if worker == me.worker]
 
     def settled(self, room: str) -> None:
-        """That room needs nobody any more."""
+        """That room needs no agent any more."""
         self._orphans.pop(room, None)
 
 

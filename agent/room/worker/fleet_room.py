@@ -1,7 +1,7 @@
 """Where the workers of one agent name meet: a LiveKit room of their own, in which only data is sent.
 
-It beats, listens, and says which rooms are to be taken; who decides that is `fleet`. It knows no sound and no
-conversation.
+It beats, listens, and says which rooms are to be taken; who decides that is `fleet`. Independent of sounds and
+conversations.
 """
 
 import asyncio
@@ -94,7 +94,7 @@ class FleetRoom:
         self._changed.set()
 
     async def say_goodbye(self) -> None:
-        """So that nobody takes us for dead."""
+        """So that we are not taken for dead."""
         if (room := self._room) is not None:
             await self._publish(room, _GOODBYE, b"", reliable=True)
 

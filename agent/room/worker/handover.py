@@ -2,7 +2,7 @@
 
     {"quickturn": {"takeover": true, "history": [["user", "..."], ["assistant", "..."]]}}
 
-Pure: it knows neither LiveKit nor workers.
+Pure: independent of LiveKit and workers.
 """
 
 import json

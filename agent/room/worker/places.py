@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 
 _RETURNS_S = (0.3, 1.0, 2.0, 4.0, 8.0, 15.0)  # between attempts to get back into a room
 _PERSONS = (api.ParticipantInfo.STANDARD, api.ParticipantInfo.SIP, api.ParticipantInfo.CONNECTOR)
-_LASTED_S = 30.0  # a stay that was no mere attempt
+_LASTED_S = 30.0  # a stay that was more than an attempt
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ Enter = Callable[[Arrival], RoomSession]
 
 @dataclass(slots=True, eq=False)
 class Place:
-    """A room that is served; `sid` tells two rooms of one name apart and is "" where it is not known."""
+    """A room that is served; `sid` tells two rooms of one name apart and is "" if it is not known."""
 
     room: str
     sid: str

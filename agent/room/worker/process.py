@@ -28,7 +28,7 @@ class Engine(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class WorkerOptions:
-    """What is asked for: the first of `llms` answers until somebody in the room says otherwise."""
+    """What is asked for: the first of `llms` answers until the room chooses another."""
 
     config: Config
     llms: Sequence[str]
@@ -42,7 +42,7 @@ class WorkerOptions:
 async def work(wanted: WorkerOptions) -> bool:
     """Serve rooms until told to stop; whether no conversation was cut.
 
-    Raises InputError, and ServiceError where LiveKit or a model cannot be reached.
+    Raises InputError, and ServiceError if LiveKit or a model cannot be reached.
     """
     quieten()
     await wanted.registration.livekit.check()  # before the seconds that models take to load

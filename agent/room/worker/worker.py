@@ -2,7 +2,7 @@
 
 livekit-agents' AgentServer speaks to LiveKit: it registers, answers for our load, is assigned rooms, reconnects. It
 gives each room a thread with a loop of its own. That thread only waits: all conversations run on the main loop, where
-the models are. It knows nothing of turns and audio.
+the models are. Independent of turns and audio.
 """
 
 import asyncio
@@ -102,7 +102,7 @@ class Worker:
     async def run(self, told: asyncio.Event, at_once: asyncio.Event) -> bool:
         """Serve until `told`, then until every answer under way is said, or `at_once`; whether nothing was cut.
 
-        Raises InputError where the health port is taken.
+        Raises InputError if the health port is taken.
         """
         with connection_lost_calls(self._on_lost):
             async with TaskGroup() as tasks:

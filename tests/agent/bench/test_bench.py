@@ -16,7 +16,7 @@ import pytest
 
 from agent.bench.rows import BenchRow, bench_rows
 from agent.bench.scenarios import SHIPPED, Scenario, Task, load_scenarios
-from agent.bench.schedule import Outcome, Plan
+from agent.bench.schedule import Plan, PlanOutcome
 from agent.bench.show import notes, speed_cells
 from agent.bench.task import Attempt, Connected, run_task
 from pipelines.errors import ConfigError, InputError, LLMError, LLMFault
@@ -99,7 +99,7 @@ def test_where_the_server_tells_no_usage_a_token_a_delta_is_the_least() -> None:
     done, attempts = asked(ScriptedModel([words(20)]))
     assert attempts[0].estimated
     assert attempts[0].tokens_per_s == pytest.approx(100)
-    outcome = Outcome(attempts, {("a/model", "short", False): [done]})
+    outcome = PlanOutcome(attempts, {("a/model", "short", False): [done]})
     plan = Plan(("a/model",), (Scenario("short", "", "", 1, ()),), 1, 1, None, None)
     (row,) = bench_rows(plan, outcome, {"a/model": False})
     assert "≥ 100" in speed_cells(row)
@@ -176,7 +176,7 @@ def rows_of(attempts: list[Attempt], successes: int = 1) -> list[BenchRow]:
     scenarios = (Scenario("short", "", "", 100, (Task("one", ("?",)),)),)
     plan = Plan(("a", "b"), scenarios, 1, 1, None, None)
     done = {(llm, "short", False): [True] * successes for llm in ("a", "b")}
-    return bench_rows(plan, Outcome(attempts, done), {"a": False, "b": False})
+    return bench_rows(plan, PlanOutcome(attempts, done), {"a": False, "b": False})
 
 
 def test_the_cost_of_a_success_holds_what_the_failures_cost() -> None:
@@ -304,7 +304,7 @@ def test_ctrl_c_shows_what_was_measured(tmp_path: Path) -> None:
             assert bench.poll() is None
             time.sleep(0.05)
         bench.send_signal(signal.SIGINT)
-        out, err = bench.communicate(timeout=10)
+        out, err = bench.communicate(timeout=40)
     assert bench.returncode == 1
     assert "stopped early: interrupted" in err
     assert "short_qa" in out

@@ -244,7 +244,10 @@ def test_two_processes_that_need_a_model_at_once_download_it_once(server: ModelS
         ("whisper:./nowhere", r"stt 'whisper:./nowhere': there is no such folder"),
         ("whisper:nobody/nothing", r"'whisper:nobody/nothing': there is no nobody/nothing on the model hub"),
         ("whisper:someone/voices", r"'whisper:someone/voices': someone/voices holds no model.bin"),
-        ("piper:bob", r"'piper:bob' is no Piper voice; expected a name like en_US-joe-medium, or a local .onnx file"),
+        (
+            "piper:bob",
+            r"'piper:bob' is not a Piper voice; expected a name like en_US-joe-medium, or a local .onnx file",
+        ),
         ("piper:en_US-nobody-low", r"holds no en/en_US/nobody/low/.*; some of its voices: en_US-lessac-medium"),
         ("piper:./none.onnx", r"'piper:./none.onnx': there is no such file"),
         ("turn:clever", r"model 'turn:clever' is not one of: 'whisper:SIZE', 'piper:VOICE'"),

@@ -113,8 +113,8 @@ def test_a_voice_without_its_configuration_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("<html>", "mine.onnx.json is no JSON: "),
-        ("{}", "mine.onnx.json is no Piper configuration; expected a key 'audio'"),
+        ("<html>", "mine.onnx.json is not JSON: "),
+        ("{}", "mine.onnx.json is not a Piper configuration; expected a key 'audio'"),
     ],
 )
 def test_a_voice_with_another_configuration_is_refused(tmp_path: Path, text: str, message: str) -> None:

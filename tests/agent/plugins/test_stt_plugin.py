@@ -8,7 +8,7 @@ from livekit import rtc
 from livekit.agents import APIConnectOptions, APIError, stt
 
 from agent import plugins
-from agent.plugins.captions import Captions, from_media_start
+from agent.plugins.captions import CaptionEvents, from_media_start
 from pipelines.errors import InputError, StageError
 from pipelines.events import AudioFrame, Transcript
 from tests.agent.plugins.plugin_scenes import (
@@ -95,14 +95,14 @@ def transcript(text: str, *, final: bool = False) -> Transcript:
 
 
 def test_a_preflight_is_not_told_twice_for_the_same_words() -> None:
-    captions = Captions("id", from_media_start)
+    captions = CaptionEvents("id", from_media_start)
     told = [captions.partial(transcript(text), 0) for text in ("Yes.", "Yes!", "Yes!", "Yes.")]
     assert [event and event.type for event in told] == [PREFLIGHT, INTERIM, None, INTERIM]
 
 
 def test_the_final_transcript_keeps_the_text_of_a_preflight_in_the_same_words() -> None:
     """A comma more would make AgentSession begin the reply anew."""
-    captions = Captions("id", from_media_start)
+    captions = CaptionEvents("id", from_media_start)
     captions.partial(transcript("Well, yes."), 0)
     assert captions.final(transcript("Well yes!", final=True), 0).alternatives[0].text == "Well, yes."
     assert captions.final(transcript("Well no.", final=True), 0).alternatives[0].text == "Well no."

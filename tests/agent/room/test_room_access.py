@@ -71,7 +71,7 @@ def test_what_is_missing_is_named(given: tuple[str | None, str | None, str | Non
 
 @pytest.mark.parametrize("url", ["localhost:7880", "ftp://host", "ws://", "ws://host:99999999", "ws:/host", "host"])
 def test_what_is_no_address_is_refused(url: str) -> None:
-    with pytest.raises(InputError, match="no LiveKit address"):
+    with pytest.raises(InputError, match="not a LiveKit address"):
         LiveKit.given(url, KEY, SECRET)
 
 
@@ -95,8 +95,8 @@ def answering(status: int, body: bytes = b"") -> web.Application:
     [
         (401, b"", InputError, "refuses the API key or its secret"),
         (403, b'{"code": "permission_denied", "msg": "permissions denied"}', InputError, "refuses"),
-        (404, b"", ServiceError, "no LiveKit server"),
-        (200, b"hello", ServiceError, "no LiveKit server"),
+        (404, b"", ServiceError, "not a LiveKit server"),
+        (200, b"hello", ServiceError, "not a LiveKit server"),
         (500, b'{"code": "internal", "msg": "out of order"}', ServiceError, "HTTP 500: out of order"),
         (501, b"", ServiceError, "HTTP 501: is it a LiveKit server"),
     ],
@@ -136,10 +136,14 @@ JOSE = f"engine: signal failure: client error: 401 Unauthorized - invalid token:
         ("engine: signal failure: client error: 401 Unauthorized - invalid API key: nokey", InputError, "refuses"),
         (f"{JOSE}: error in cryptographic primitive", InputError, "refuses the API key or its secret"),
         (f"{JOSE}/jwt: validation failed, token is expired (exp)", InputError, "'den' at ws://h has expired"),
-        ("engine: signal failure: failed to parse the url: unsupported scheme: ftp", InputError, "no LiveKit address"),
+        (
+            "engine: signal failure: failed to parse the url: unsupported scheme: ftp",
+            InputError,
+            "not a LiveKit address",
+        ),
         ("engine: signal failure: handshake error: 500 Internal Server Error", ServiceError, "'den': it is full"),
-        ("engine: signal failure: client error: 404 Not Found - 404 page not found\n", ServiceError, "no LiveKit"),
-        ("engine: signal failure: handshake error: 200 OK", ServiceError, "no LiveKit server"),
+        ("engine: signal failure: client error: 404 Not Found - 404 page not found\n", ServiceError, "not a LiveKit"),
+        ("engine: signal failure: handshake error: 200 OK", ServiceError, "not a LiveKit server"),
         ("engine: signal failure: transport timed out", ServiceError, "did not answer in time"),
         (
             "engine: signal failure: transport connection error: IO error: Connection refused (os error 111)",

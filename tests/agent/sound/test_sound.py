@@ -97,7 +97,7 @@ def test_a_longer_delay_than_webrtc_takes_is_no_error() -> None:
 
 
 def test_a_block_that_is_no_whole_10_ms_is_refused() -> None:
-    with pytest.raises(ValueError, match="no whole number of 10 ms blocks"):
+    with pytest.raises(ValueError, match="not a whole number of 10 ms blocks"):
         Cleaner(SoundSettings(), RATE, RATE).clean(np.zeros(150, np.int16), np.zeros(160, np.int16), 0.05)
 
 

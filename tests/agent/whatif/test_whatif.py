@@ -121,8 +121,8 @@ def test_bad_input_is_one_line(
 @pytest.mark.parametrize(
     ("lines", "problem"),
     [
-        ([], "its first line is no session line"),
-        (["not JSON"], "its first line is no session line"),
+        ([], "its first line is not a session line"),
+        (["not JSON"], "its first line is not a session line"),
         ([json.dumps({**plain(SESSION), "version": 7})], "is of version 7, this Quickturn reads version 1"),
         ([json.dumps(plain(SESSION))], "holds no completed turn of the streaming or speculative mode"),
     ],

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from pipelines.errors import InputError
-from pipelines.stopwatch.gate import Verdict, judge, parse_limit
+from pipelines.stopwatch.gate import LimitVerdict, judge, parse_limit
 from pipelines.stopwatch.record import TurnRecord
 from tests.records import critical_path, record
 
@@ -26,35 +26,35 @@ BASE = [300.0 + 5 * number for number in range(24)]
 NOISE = np.random.default_rng(7).normal(0, 4, len(BASE)).tolist()
 
 
-def verdict(text: str, ours: list[float], theirs: list[float] | None = None, **how: Any) -> Verdict:
+def verdict(text: str, ours: list[float], theirs: list[float] | None = None, **how: Any) -> LimitVerdict:
     return judge(parse_limit(text), turns(ours, **how), turns(theirs or BASE), "sim/x", "speculative").verdict
 
 
 @pytest.mark.parametrize("text", ["p95>+10%", "p50>+30ms", "mean>+5%", "p95>600ms"])
 def test_a_run_like_the_recorded_one_keeps_every_limit(text: str) -> None:
-    assert verdict(text, [ms + noise for ms, noise in zip(BASE, NOISE, strict=True)]) is Verdict.KEPT
+    assert verdict(text, [ms + noise for ms, noise in zip(BASE, NOISE, strict=True)]) is LimitVerdict.KEPT
 
 
 @pytest.mark.parametrize("text", ["p95>+10%", "p50>+30ms", "mean>+5%", "p95>600ms"])
 def test_a_run_that_is_clearly_slower_breaks_them(text: str) -> None:
-    assert verdict(text, [2 * ms for ms in BASE]) is Verdict.BROKEN
+    assert verdict(text, [2 * ms for ms in BASE]) is LimitVerdict.BROKEN
 
 
 def test_one_slow_turn_of_a_few_is_not_yet_worse() -> None:
     slow = [*BASE[:5], 900.0]
-    assert verdict("mean>+10%", slow, BASE[:6]) is Verdict.UNDECIDED
+    assert verdict("mean>+10%", slow, BASE[:6]) is LimitVerdict.UNDECIDED
 
 
 def test_a_handful_of_pairs_decides_nothing() -> None:
     judged = judge(parse_limit("p50>+10%"), turns([2 * BASE[0]]), turns(BASE[:1]), "sim/x", "streaming")
-    assert judged.verdict is Verdict.UNDECIDED
+    assert judged.verdict is LimitVerdict.UNDECIDED
     assert judged.line().endswith("+100.0% (1 pair, too few to tell); --repeat with more would tell")
     assert (judged.record().pairs, judged.record().ci95) == (1, None)
 
 
 def test_a_stage_has_a_limit_of_its_own() -> None:
-    assert verdict("llm_ttft.p50>+20ms", BASE, ttft_ms=150.0) is Verdict.BROKEN
-    assert verdict("llm_ttft.p50>+80ms", BASE, ttft_ms=150.0) is Verdict.KEPT
+    assert verdict("llm_ttft.p50>+20ms", BASE, ttft_ms=150.0) is LimitVerdict.BROKEN
+    assert verdict("llm_ttft.p50>+80ms", BASE, ttft_ms=150.0) is LimitVerdict.KEPT
 
 
 def test_only_turns_that_both_runs_have_are_compared() -> None:

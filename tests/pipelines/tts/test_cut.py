@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from pipelines.tts.cut import UncuttableError, cut
-from pipelines.tts.windows import Stage, decode
+from pipelines.tts.windows import FrameStage, decode
 from tests.pipelines.tts.graphs import DECODER_MARGIN, FLOW_MARGIN, write_voice
 
 
@@ -21,7 +21,7 @@ def both(path: Path, feed: dict[str, NDArray[Any]]) -> tuple[NDArray[Any], NDArr
     parts = cut(path)
     text = session(parts.text)
     tensors = dict(zip([made.name for made in text.get_outputs()], text.run(None, feed), strict=True))
-    stages = [Stage(session(part.onnx), part.margin_frames) for part in (parts.flow, parts.decoder)]
+    stages = [FrameStage(session(part.onnx), part.margin_frames) for part in (parts.flow, parts.decoder)]
     return whole.reshape(-1), np.concatenate(list(decode(tensors, *stages)))
 
 
@@ -54,7 +54,7 @@ def test_the_margins_are_the_receptive_fields(tmp_path: Path) -> None:
 def test_one_frame_less_of_margin_makes_other_samples(tmp_path: Path) -> None:
     parts = cut(write_voice(tmp_path / "voice.onnx"))
     latent = np.random.default_rng(2).normal(size=(1, 4, 60)).astype(np.float32)
-    full, scant = (Stage(session(parts.decoder.onnx), parts.decoder.margin_frames - less) for less in (0, 1))
+    full, scant = (FrameStage(session(parts.decoder.onnx), parts.decoder.margin_frames - less) for less in (0, 1))
     whole = full.run({full.inputs[0]: latent}, 60, 0, 60)[..., 80:120]
     np.testing.assert_allclose(full.run({full.inputs[0]: latent}, 60, 20, 30), whole, atol=1e-6)
     assert np.abs(scant.run({full.inputs[0]: latent}, 60, 20, 30) - whole).max() > 1e-3
