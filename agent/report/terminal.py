@@ -70,10 +70,11 @@ def grid(rows: "Sequence[Row]") -> Table:
 
 
 def turns_table(turns: "Sequence[TurnRecord]") -> Table:
-    """A line a turn: what was heard, what was answered, and how long it took."""
+    """A line per turn: what was heard, what was answered, and how long it took."""
     table = Table(title="turns", title_justify="left")
-    for name, justify in (("recording", "left"), ("heard", "left"), ("outcome", "left"), ("latency ms", "right")):
-        table.add_column(name, justify=justify)  # type: ignore[arg-type]  # rich's literal type, from a loop
+    for name in ("recording", "heard", "outcome"):
+        table.add_column(name)
+    table.add_column("latency ms", justify="right")
     for turn in turns:
         outcome = turn.outcome + (" (cut in)" if turn.false_cut_in else "")
         latency_ms = None if turn.outcome is Outcome.FAILED else turn.turn_latency_ms  # that of an apology
@@ -82,7 +83,7 @@ def turns_table(turns: "Sequence[TurnRecord]") -> Table:
 
 
 def shares(rows: "Sequence[Row]") -> Table:
-    """The critical path: a line a stage, a column for each LLM and mode, mean ms."""
+    """The critical path, mean ms: a line per stage, by the names that --fail-if takes, a column per LLM and mode."""
     found = {stage for row in rows for stage in row.shares_ms}
     table = Table(title="critical path, mean ms", title_justify="left")
     table.add_column("stage")
