@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from agent.report.stages import stage
 from pipelines.pacer import is_simulated
 from pipelines.stopwatch.record import TurnRecord
-from pipelines.stopwatch.summary import Row
+from pipelines.stopwatch.summary import Row, cells
 
 NEVER = "\N{EN DASH}"
 """Shown in a table for what never happened or is unknown."""
@@ -87,8 +87,8 @@ def levers(rows: Sequence[Row]) -> list[Lever]:
     if not ranked:
         return []
     best, worst = ranked[0], ranked[-1]
-    cells = {(row.llm, row.mode): row.p50_ms or 0.0 for row in ranked}
-    llm_only, mode_only = cells.get((best.llm, worst.mode)), cells.get((worst.llm, best.mode))
+    p50_ms = {(row.llm, row.mode): row.p50_ms or 0.0 for row in ranked}
+    llm_only, mode_only = p50_ms.get((best.llm, worst.mode)), p50_ms.get((worst.llm, best.mode))
     if best.llm == worst.llm or best.mode == worst.mode or llm_only is None or mode_only is None:
         return []
     return [
@@ -121,10 +121,8 @@ def anatomy(turns: Sequence[TurnRecord], rows: Sequence[Row]) -> list[TurnRecord
 
 def ledger(turns: Sequence[TurnRecord]) -> list[LedgerLine]:
     """One line per LLM and mode over every turn whatever its outcome; those that speculated come first."""
-    groups: dict[tuple[str, str], list[TurnRecord]] = {}
-    for turn in turns:
-        groups.setdefault((turn.llm, turn.mode), []).append(turn)
-    return sorted((_ledger_line(*cell, group) for cell, group in groups.items()), key=lambda line: not line.speculated)
+    lines = (_ledger_line(llm, mode, cell) for (llm, mode), cell in cells(turns).items())
+    return sorted(lines, key=lambda line: not line.speculated)
 
 
 def completed(turns: Sequence[TurnRecord]) -> list[TurnRecord]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from agent.exports.telemetry import TurnSink
+from agent.live.plain_lines import plain_lines
 from agent.room.access import Credentials, LiveKit
 from agent.room.presence import Ending
 from agent.room.quickturn_room import QuickturnRoom
@@ -18,7 +19,6 @@ from agent.runtime import open_runtime
 from agent.setup.config import Config
 from agent.setup.engines import Engines
 from agent.system.signals import until_told_to_stop
-from agent.talk.console import plain_lines
 from pipelines.errors import ServiceError
 from pipelines.session_events import SessionEvent
 from pipelines.stopwatch.record import TurnRecord

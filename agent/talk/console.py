@@ -1,7 +1,6 @@
 """What a live conversation looks like on a terminal: words as they come, the last turn's waterfall, running figures.
 
-It draws from the conversation's state a few times a second and changes nothing. Where there is no terminal, plain lines
-say what has happened.
+It draws from the conversation's state a few times a second and changes nothing.
 """
 
 from collections.abc import Sequence
@@ -11,12 +10,11 @@ from rich.table import Table
 from rich.text import Text
 
 from agent.live.conversation import Conversation
+from agent.live.figures import running_figures
 from agent.live.view import state, understood
 from agent.report.stages import llm_label, stage
 from agent.talk.microphone import Microphone
 from pipelines.modes import Outcome
-from pipelines.session_events import AgentPaused, AgentResumed, SessionEvent, TurnFinished
-from pipelines.stopwatch.percentiles import percentiles
 from pipelines.stopwatch.record import TurnRecord
 
 _METER_DB = 60.0
@@ -83,25 +81,6 @@ class LiveConsole:
         return text
 
 
-def plain_lines(event: SessionEvent, turn: TurnRecord | None) -> list[str]:
-    """The same in lines, for when the output is not a terminal."""
-    match event:
-        case AgentPaused():
-            return ["       (listening)"]
-        case AgentResumed():
-            return ["       (going on)"]
-        case TurnFinished() if turn is not None and (turn.transcript or turn.error):
-            lines = [f"you    {turn.transcript}", f"agent  {turn.heard}"]
-            if turn.error:
-                lines.append(f"       failed: {turn.error}")
-            if turn.turn_latency_ms is not None:
-                shares = ", ".join(f"{stage(s.stage).name} {s.ms:.0f}" for s in turn.critical_path if s.ms >= 0.5)
-                lines.append(f"       {turn.turn_latency_ms:.0f} ms ({turn.outcome}): {shares}")
-            return lines
-        case _:
-            return []
-
-
 def waterfall(turn: TurnRecord, width: int = 60) -> RenderableType:
     """The critical path of a turn as one bar, its stages named below it."""
     latency_ms = turn.turn_latency_ms or 0.0
@@ -125,30 +104,19 @@ def figures(turns: Sequence[TurnRecord]) -> Table:
     table.add_column("LLM", overflow="ellipsis", no_wrap=True, max_width=28)
     for name in ("turns", "p50", "p95", "endp.", "TTFT", "tok/s", "TTS", "hits"):
         table.add_column(name, justify="right")
-    cells: dict[tuple[str, str], list[TurnRecord]] = {}
-    for turn in turns:
-        if turn.is_completed:
-            cells.setdefault((turn.llm, turn.mode), []).append(turn)
-    for (llm, mode), group in cells.items():
-        latency = percentiles([turn.turn_latency_ms for turn in group])
-        stages = [turn.stages for turn in group]
+    for cell in running_figures(turns):
+        shown = cell.latency_ms.p50, cell.latency_ms.p95, cell.endpointing_ms, cell.llm_ttft_ms, cell.tokens_per_s
         table.add_row(
-            f"{llm_label(llm)} {mode[:4]}",
-            str(len(group)),
-            f"{latency.p50:.0f}",
-            f"{latency.p95:.0f}",
-            _median([one.endpointing_ms for one in stages]),
-            _median([one.llm_ttft_ms for one in stages]),
-            _median([one.llm_tokens_per_s for one in stages]),
-            _median([one.tts_ttfb_ms for one in stages]),
-            f"{sum(turn.speculation.hit for turn in group)}/{sum(turn.speculation.requests for turn in group)}",
+            f"{llm_label(cell.llm)} {cell.mode[:4]}",
+            str(cell.latency_ms.n),
+            *(_whole(value) for value in (*shown, cell.tts_ttfb_ms)),
+            f"{cell.hits}/{cell.requests}",
         )
     return table
 
 
-def _median(values: Sequence[float | None]) -> str:
-    median = percentiles(values).p50
-    return "–" if median is None else f"{median:.0f}"
+def _whole(value: float | None) -> str:
+    return "–" if value is None else f"{value:.0f}"
 
 
 def terminal() -> Console | None:

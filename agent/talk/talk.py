@@ -17,10 +17,11 @@ from rich.live import Live
 
 from agent.live.conversation import Conversation
 from agent.live.fixture import write_fixture
+from agent.live.plain_lines import plain_lines
 from agent.live.tape import Tape
 from agent.runtime import open_runtime
 from agent.setup.config import Config
-from agent.talk.console import LiveConsole, plain_lines, terminal
+from agent.talk.console import LiveConsole, terminal
 from agent.talk.microphone import Microphone, open_microphone
 from agent.trace.files import TraceFile
 from pipelines.audio import resample

@@ -6,10 +6,10 @@ It changes nothing and knows no socket.
 from collections.abc import Sequence
 from dataclasses import asdict
 
+from agent.live.figures import running_figures
 from agent.live.view import answer, state, understood
 from agent.report.stages import llm_label
 from agent.report.waterfall import waterfall
-from pipelines.stopwatch.percentiles import percentiles
 from pipelines.stopwatch.record import TurnRecord
 from pipelines.turn import Turn
 
@@ -43,24 +43,18 @@ def finished(turn: TurnRecord, turns: Sequence[TurnRecord]) -> dict[str, object]
 
 def figures(turns: Sequence[TurnRecord]) -> list[dict[str, object]]:
     """By LLM and mode, in the order in which they were first used; completed turns only."""
-    cells: dict[tuple[str, str], list[TurnRecord]] = {}
-    for turn in turns:
-        if turn.is_completed:
-            cells.setdefault((turn.llm, turn.mode), []).append(turn)
-    return [_row(llm, mode, group) for (llm, mode), group in cells.items()]
-
-
-def _row(llm: str, mode: str, group: Sequence[TurnRecord]) -> dict[str, object]:
-    latency = percentiles([turn.turn_latency_ms for turn in group])
-    return {
-        "label": llm_label(llm),
-        "mode": mode,
-        "n": latency.n,
-        "p50": latency.p50,
-        "p95": latency.p95,
-        "llm_ttft": percentiles([turn.stages.llm_ttft_ms for turn in group]).p50,
-        "tokens_per_s": percentiles([turn.stages.llm_tokens_per_s for turn in group]).p50,
-    }
+    return [
+        {
+            "label": llm_label(cell.llm),
+            "mode": cell.mode,
+            "n": cell.latency_ms.n,
+            "p50": cell.latency_ms.p50,
+            "p95": cell.latency_ms.p95,
+            "llm_ttft": cell.llm_ttft_ms,
+            "tokens_per_s": cell.tokens_per_s,
+        }
+        for cell in running_figures(turns)
+    ]
 
 
 def _latency_ms(turn: Turn, now_s: float) -> float | None:

@@ -192,10 +192,16 @@ def rows(turns: Sequence[TurnRecord], baseline: str) -> list[Row]:
     `ci95_ms` bounds the median of those differences by the percentile bootstrap (Efron 1979, 2,000 resamples, fixed
     seed).
     """
-    cells: dict[tuple[str, str], list[TurnRecord]] = {}
+    found = cells(turns)
+    return [_row(llm, mode, cell, found.get((baseline, mode), [])) for (llm, mode), cell in found.items()]
+
+
+def cells(turns: Iterable[TurnRecord]) -> dict[tuple[str, str], list[TurnRecord]]:
+    """The turns by LLM and mode, in the order in which these first come."""
+    found: dict[tuple[str, str], list[TurnRecord]] = {}
     for turn in turns:
-        cells.setdefault((turn.llm, turn.mode), []).append(turn)
-    return [_row(llm, mode, cell, cells.get((baseline, mode), [])) for (llm, mode), cell in cells.items()]
+        found.setdefault((turn.llm, turn.mode), []).append(turn)
+    return found
 
 
 def _row(llm: str, mode: str, cell: Sequence[TurnRecord], baseline: Sequence[TurnRecord]) -> Row:

@@ -118,7 +118,7 @@ def test_a_turn_is_heard_answered_and_drawn(address: str, tmp_path: Path, compla
         page.emulate_media(color_scheme="light")
         shot(page, "phone")
         drawn_ms = float(page.get_attribute("details.turn", "data-latency"))
-        shown_ms = float(page.inner_text("#latency"))
+        shown_ms = float(page.inner_text("#latency").replace(",", ""))
         bars = page.locator("details.turn .path .bar").count()
         got = kept(page, tmp_path)
     (turn,) = got.turns

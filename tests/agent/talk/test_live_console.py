@@ -7,8 +7,9 @@ import pytest
 from rich.console import Console
 
 from agent.live.conversation import Conversation
+from agent.live.plain_lines import plain_lines
 from agent.live.view import state
-from agent.talk.console import LiveConsole, plain_lines
+from agent.talk.console import LiveConsole
 from agent.talk.microphone import Counts, Microphone
 from pipelines.events import Transcript
 from pipelines.modes import Mode, Outcome
