@@ -5,6 +5,7 @@ less well when it is decoded apart. So pauses are shortened before the decoder h
 for the encoder is cut behind words that are stable, as whisper_streaming does (Macháček et al. 2023), and joined.
 """
 
+from array import array
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -79,7 +80,7 @@ class SpokenTurn:
         self._settings = settings
         self._margin = settings.margin_ms * _SAMPLES_PER_MS
         self._longest = round(settings.longest_s * SAMPLE_RATE_HZ)
-        self._audio = bytearray()
+        self._audio = array("h")  # samples; it grows in place, as a numpy array does not
         self._voice = FadingVoice()
         self._faded_samples = 0
         self._base_samples: int | None = None
@@ -110,7 +111,7 @@ class SpokenTurn:
                 segment.stretch = Stretch(frame.start_samples)
         if frame.start_samples != self._end_samples():
             raise StageError(f"audio frame starts at sample {frame.start_samples}, expected {self._end_samples()}")
-        self._audio += frame.pcm.tobytes()
+        self._audio.frombytes(frame.pcm.data.cast("B"))
         if self._voice.fades(frame.pcm):
             self._faded_samples = frame.end_samples
 
@@ -224,12 +225,12 @@ class SpokenTurn:
         return bool(self._segments) and self._segments[-1].stop_samples is None
 
     def _end_samples(self) -> int:
-        return (self._base_samples or 0) + len(self._audio) // 2
+        return (self._base_samples or 0) + len(self._audio)
 
     def _pcm(self, stretch: Stretch, end: int) -> Pcm:
         base = self._base_samples or 0
-        parts = [self._audio[2 * (a - base) : 2 * (b - base)] for a, b in stretch.ranges(end)]
-        return np.frombuffer(b"".join(parts), np.int16)
+        audio = np.frombuffer(self._audio, np.int16)  # a view, which must not outlive this: the array could not grow
+        return np.concatenate([audio[:0], *(audio[a - base : b - base] for a, b in stretch.ranges(end))])
 
 
 def _placed(words: tuple[Word, ...], stretch: Stretch, onset: int, stop: int) -> tuple[Word, ...]:
