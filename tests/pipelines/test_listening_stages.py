@@ -199,13 +199,14 @@ def test_each_reading_of_an_utterance_begins_at_its_beginning() -> None:
 
 
 def test_nobody_need_listen_to_an_utterance() -> None:
-    async def main() -> None:
+    async def main() -> list[UtteranceUpdate]:
         utterance = Utterance(0)
         utterance.close()
         for _ in range(1_000):
             utterance.tell(HearingFailed(StageError("gone")))
+        return [update async for update in utterance]
 
-    run(main())
+    assert run(main()) == []
 
 
 # ---------------------------------------------------------------- the turn detector

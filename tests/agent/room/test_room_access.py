@@ -80,8 +80,10 @@ def test_all_four_schemes_are_taken(url: str) -> None:
     assert LiveKit.given(url, f" {KEY} ", SECRET) == LiveKit(url, KEY, SECRET)
 
 
-def answering(status: int, body: bytes = b"") -> web.Application:
-    async def answer(_: web.Request) -> web.Response:
+def answering(status: int, body: bytes = b"", asked: list[str] | None = None) -> web.Application:
+    async def answer(request: web.Request) -> web.Response:
+        if asked is not None:
+            asked.append(request.path)
         kind = "application/json" if body.startswith(b"{") else "text/plain"
         return web.Response(status=status, body=body, content_type=kind)
 
@@ -113,12 +115,15 @@ def test_a_server_that_refuses_is_one_line(status: int, body: bytes, kind: type[
 
 
 def test_a_server_that_lets_us_in_is_taken() -> None:
+    asked: list[str] = []
+
     async def main() -> None:
         empty = api.ListRoomsResponse().SerializeToString()
-        async with listening(answering(200, empty), "127.0.0.1", 0) as port:
+        async with listening(answering(200, empty, asked), "127.0.0.1", 0) as port:
             await LiveKit(f"ws://127.0.0.1:{port}", KEY, SECRET).check()
 
     asyncio.run(main())
+    assert len(asked) == 1
 
 
 def test_a_server_that_is_not_there_is_named_with_the_reason() -> None:
