@@ -1,7 +1,7 @@
 """Texts of the evaluation corpus on which endpointing and speech recognition are tuned and judged; it is not shipped.
 
 The two splits have no text and no voice in common. In a text `|` is where the speaker hesitates; what kind of pause it
-is stands above the list. It knows nothing of how texts become speech.
+is stands above the list. Independent of how texts become speech.
 """
 
 from dataclasses import dataclass

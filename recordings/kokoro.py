@@ -5,7 +5,7 @@ Convolutions run in float on the dequantized weights, which is faster and cleane
 the speed is taken for each phone instead of once, so that a single word can be drawn out. The durations that the model
 predicts are a further output: they say where each phone lies, in frames of 25 ms.
 
-It knows nothing of pauses, labels or noise.
+Independent of pauses, labels or noise.
 """
 
 import hashlib

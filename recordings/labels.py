@@ -1,4 +1,4 @@
-"""Recordings and their labels on disk: FLAC files and one recordings.toml. It knows nothing of how they are made."""
+"""Recordings and their labels on disk: FLAC files and one recordings.toml. Independent of how they are made."""
 
 import json
 from collections.abc import Sequence

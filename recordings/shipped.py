@@ -1,4 +1,4 @@
-"""What is shipped: every recording of this folder by name, kind, voice and text. It knows nothing of how it is made.
+"""What is shipped: every recording of this folder by name, kind, voice and text. Independent of how it is made.
 
 `TUNED` are the voices that thresholds and waits may be chosen on. `HELD_OUT` are those on which nothing is ever chosen,
 only judged. They were divided once, by accent and sex, without listening.

@@ -2,7 +2,7 @@
 
 Each function makes as many samples at 16 kHz as it is asked for, the same for the same seed, with peaks below full
 scale and about as loud as a talker in the same room. All are synthetic: noise shaped in band and time, and pulses like
-those of a voice for laughter. It knows nothing of recordings or labels. Babble needs talkers: `conditions.babble`.
+those of a voice for laughter. Independent of recordings or labels. Babble needs talkers: `conditions.babble`.
 """
 
 from collections.abc import Callable, Iterator

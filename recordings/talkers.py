@@ -1,4 +1,4 @@
-"""Whoever talks in the background: a sentence in each of eight voices. It knows nothing of who is in front."""
+"""Whoever talks in the background: a sentence in each of eight voices. Independent of who is in front."""
 
 from collections.abc import Mapping, Sequence
 

@@ -9,7 +9,7 @@ Where speech begins and ends is measured on the clean speech, above 200 Hz, in f
 frame within 40 dB of the loudest and ends with the last one within 35 dB. Where the last sound is a vowel or the like,
 only its band up to 1,500 Hz counts, so that a breath does not; where it is a voiceless consonant, 45 dB. A burst that
 stands alone for 150 ms or more is no speech, and whatever the synthesizer adds after the end (a breath, hiss, a hum)
-fades out in 60 ms. It knows nothing of files.
+fades out in 60 ms. Independent of files.
 """
 
 import re

@@ -1,6 +1,6 @@
 """A scripted participant of a LiveKit room: it speaks recordings on time and keeps all that reaches it, with the time.
 
-All times are seconds of `time.monotonic`, which all processes of a machine share. It knows nothing of turns; what its
+All times are seconds of `time.monotonic`, which all processes of a machine share. Independent of turns; what its
 ears held is judged in `heard`.
 """
 

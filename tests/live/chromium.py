@@ -1,4 +1,4 @@
-"""Chromium with a recording for its microphone. It knows no page."""
+"""Chromium with a recording for its microphone. Independent of pages."""
 
 import os
 import shutil

@@ -1,4 +1,4 @@
-"""A participant that sends back what it hears, to measure the way through a room with. It knows nothing of times."""
+"""A participant that sends back what it hears, to measure the way through a room with. Independent of times."""
 
 import asyncio
 from collections.abc import AsyncIterator

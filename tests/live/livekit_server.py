@@ -2,7 +2,7 @@
 
 Our own is told to offer no address but 127.0.0.1, and no STUN server, so it works on a machine (or in a namespace)
 without a network. Its clients, WebRTC, do not count the loopback as an interface: one other must be up, a dummy or veth
-without a route will do. It knows nothing of agents or of what is said in its rooms.
+without a route will do. Independent of agents or of what is said in its rooms.
 """
 
 import os

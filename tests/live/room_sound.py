@@ -7,7 +7,7 @@ The settings are those with the shortest way through WebRTC (`python -m tests.be
 - DTX, on by default: in silence the receiver's jitter buffer then shrinks to 20 ms; without it, it stays at 30 to 40.
 - `AudioStream(frame_size_ms=10)`: a larger frame waits until it is full.
 
-It knows nothing of who listens, or of what is said.
+Independent of who listens, or of what is said.
 """
 
 import asyncio
