@@ -23,6 +23,7 @@ from pipelines.audio import AUDIBLE_DBFS
 from pipelines.stt.wer import word_error_rate
 from pipelines.text import normalise
 from tests.bench.barge_in import voiced_onset_samples
+from tests.live.machine_speed import allowance_ms
 from tests.live.transcribed import transcribed
 from tests.live.virtual_card import RATE_HZ, Card, Room, missing, virtual_card
 from tests.records import plain
@@ -144,7 +145,9 @@ def test_a_question_is_answered_aloud_and_as_fast_as_the_trace_says(tmp_path: Pa
 
 @dataclass(frozen=True)
 class Answer:
-    """How far the latency in the room is from the trace's, and over the bar of 450 ms and what the card adds."""
+    """How far the latency in the room is from the trace's, and over the bar of 450 ms: that of a machine like the one
+    it was set on, without what the card adds.
+    """
 
     off_ms: float
     over_bar_ms: float
@@ -167,7 +170,8 @@ def one_question(folder: Path) -> Answer:
         late_ms = turn["speech_samples"][1] / 16 - (speech_end_ms(user) - lag_ms(user, tape(talk)))
     # The card's latency counts from the first sample of a block, the trace's media time from its last.
     off_ms = latency_ms - late_ms - (turn["turn_latency_ms"] + capture_ms - BLOCK_MS)
-    return Answer(off_ms, latency_ms - (450 + capture_ms + playout_ms))
+    engines_ms = sum(part["ms"] for part in turn["critical_path"] if part["stage"] in ("stt", "tts"))
+    return Answer(off_ms, latency_ms - (450 + allowance_ms(engines_ms) + capture_ms + playout_ms))
 
 
 def shipped_wav(name: str) -> Path:
@@ -186,7 +190,7 @@ def test_speech_over_the_answer_silences_it_and_is_answered(room: Room, tmp_path
     story = named("barge_in", "barge_in_question")
     if echo_db is not None:
         room.echo(echo_db)
-    with talking(room, 25) as talk:
+    with talking(room, 40) as talk:  # until the second answer has been played, on a slow machine too
         room.play(clip(tmp_path, story, 0)).wait()
         time.sleep(3.5)  # the agent waits up to 1.3 s for a statement to go on
         room.play(clip(tmp_path, story, 1)).wait()
