@@ -56,6 +56,13 @@ def cancel_after(steps: int, task: asyncio.Task[Any]) -> None:
     loop.stop_step, loop.to_stop = loop.steps + steps, task
 
 
+def spend(seconds: float) -> None:
+    """Let time pass during which the running loop does nothing: what a blocking call would do to it."""
+    loop = asyncio.get_running_loop()
+    assert isinstance(loop, VirtualTimeLoop | LoopbackLoop)
+    loop.now_s += seconds
+
+
 class _PatientSelector(selectors.DefaultSelector):
     """Waits for what is on its way through the system before the clock jumps."""
 
