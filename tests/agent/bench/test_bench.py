@@ -297,7 +297,11 @@ def test_a_bench_stops_before_it_would_pass_its_budget(capsys: pytest.CaptureFix
 
 def test_ctrl_c_shows_what_was_measured(tmp_path: Path) -> None:
     arguments = ["bench", "--llm", "sim/20:2000", "--scenario", "short_qa", "--rounds", "500", "--out", str(tmp_path)]
-    command = [sys.executable, "-c", "from agent.cli import main; main()", *arguments]
+    # A job in the background of a shell ignores Ctrl-C, and so would what it starts; here it is a terminal's.
+    program = (
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); from agent.cli import main; main()"
+    )
+    command = [sys.executable, "-c", program, *arguments]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as bench:
         measured = tmp_path / "bench.jsonl"
         while not (measured.exists() and measured.read_text().count("\n") >= 5):
