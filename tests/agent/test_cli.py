@@ -149,6 +149,7 @@ def test_a_port_in_use_is_named(capsys: pytest.CaptureFixture[str]) -> None:
     assert f"port {port}" in err
 
 
+@pytest.mark.long  # no test runs beside it
 def test_help_answers_in_half_a_second() -> None:
     took_s = []
     for _ in range(3):
